@@ -1,0 +1,86 @@
+//! Who a message belongs to and which turn it is: small copyable names used everywhere.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A conversation: one bot, one chat and, in a forum, one topic of it.
+///
+/// Two topics of a group are two conversations with a history each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChatKey {
+    /// Telegram's id of the bot.
+    pub bot: i64,
+    /// Telegram's id of the chat; negative for groups.
+    pub chat: i64,
+    /// `message_thread_id` of a forum topic; none elsewhere, and none for the General topic.
+    pub topic: Option<i32>,
+}
+
+impl fmt::Display for ChatKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.topic {
+            Some(topic) => write!(f, "{}/{topic}", self.chat),
+            None => write!(f, "{}", self.chat),
+        }
+    }
+}
+
+/// The name of a turn, `"<bot id>:<update id>"`: the key under which it is stored.
+///
+/// Taken from the update itself, so a second copy of an update has the same name and storing it
+/// twice is a duplicate key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TurnId {
+    /// Telegram's id of the bot.
+    pub bot: i64,
+    /// Telegram's `update_id`, unique for a bot.
+    pub update: i64,
+}
+
+impl fmt::Display for TurnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.bot, self.update)
+    }
+}
+
+/// A text that is no turn id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("'{0}' is no turn id: expected '<bot id>:<update id>'")]
+pub struct NoTurnId(String);
+
+impl FromStr for TurnId {
+    type Err = NoTurnId;
+
+    fn from_str(text: &str) -> Result<Self, NoTurnId> {
+        let parts = text
+            .split_once(':')
+            .and_then(|(bot, update)| Some(Self { bot: bot.parse().ok()?, update: update.parse().ok()? }));
+        parts.ok_or_else(|| NoTurnId(text.to_owned()))
+    }
+}
+
+impl Serialize for TurnId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TurnId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_id_reads_back_what_it_prints() {
+        let id = TurnId { bot: 77, update: -3 };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("77".parse::<TurnId>(), Err(NoTurnId("77".into())));
+    }
+}

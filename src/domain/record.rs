@@ -1,0 +1,298 @@
+//! The stored turn: inbox entry, delivery ledger and transcript in one document.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::chat::{ChatMessage, Usage};
+use super::ids::{ChatKey, TurnId};
+
+/// What an update asks of the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Words for the model.
+    Text,
+    /// `/start`: a greeting.
+    Start,
+    /// `/help`: the list of commands.
+    Help,
+    /// `/restart`: a new session.
+    Restart,
+    /// `/stop`: end the running answer.
+    Stop,
+    /// `/retry`: ask the last question again.
+    Retry,
+    /// A photo, a voice message and the like, which the bot does not understand.
+    Unsupported,
+}
+
+impl Kind {
+    /// The name under which it is stored: that of its JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Start => "start",
+            Self::Help => "help",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Retry => "retry",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// Who sent a message, as Telegram tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct User {
+    /// Telegram's id of the user; of the chat where a chat speaks for itself.
+    pub id: i64,
+    /// Without the `@`.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// First name.
+    #[serde(default)]
+    pub first_name: Option<String>,
+    /// Last name.
+    #[serde(default)]
+    pub last_name: Option<String>,
+}
+
+/// An accepted update before the store has given it its place in the chat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewTurn {
+    /// Its name.
+    pub id: TurnId,
+    /// Where it was said.
+    pub key: ChatKey,
+    /// Who said it.
+    pub user: User,
+    /// Telegram's id of the user's message.
+    pub message_id: i64,
+    /// When Telegram took the message, in seconds since 1970.
+    pub date_s: i64,
+    /// What it asks.
+    pub kind: Kind,
+    /// The user's words; for [`Kind::Unsupported`] what was sent instead ("photo").
+    pub text: String,
+    /// When this server took it, in milliseconds since 1970.
+    pub accepted_at_ms: i64,
+}
+
+/// A turn's place in its chat, given once, when it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Counts the turns of the conversation from 1, without gaps.
+    pub seq: i64,
+    /// The session: that of the turn before, or a new one after `/restart` and at the start.
+    pub session: Uuid,
+}
+
+/// The rule of sessions: a chat's first turn and every `/restart` begin one, others go on.
+///
+/// The id is made from the turn's own name, so that it needs no randomness and a replay gives the
+/// same one.
+pub fn place_after(before: Option<Place>, id: TurnId, kind: Kind) -> Place {
+    let new_session = || Uuid::new_v5(&Uuid::NAMESPACE_OID, id.to_string().as_bytes());
+    match before {
+        None => Place { seq: 1, session: new_session() },
+        Some(last) if kind == Kind::Restart => Place { seq: last.seq + 1, session: new_session() },
+        Some(last) => Place { seq: last.seq + 1, session: last.session },
+    }
+}
+
+/// How far a turn has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Recorded; the answer is not complete.
+    Accepted,
+    /// The answer is complete and stored; the chat may not have all of it.
+    Answered,
+    /// The chat has all of it.
+    Delivered,
+    /// It ended without an answer, and the user was told (or can't be).
+    Failed,
+}
+
+impl State {
+    /// The name under which it is stored: that of its JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Answered => "answered",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One send of an answer: the delivery ledger's entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Telegram's id of the message that shows it; none when it was refused.
+    pub message_id: Option<i64>,
+    /// Whether the chat has it.
+    pub delivered: bool,
+    /// Calls made for it.
+    pub attempts: u32,
+    /// Where the part ends in the answer, in bytes of UTF-8: what comes after is still owed.
+    pub end_bytes: usize,
+}
+
+/// When things happened, in milliseconds after the turn was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Timings {
+    /// When this server took the update, in milliseconds since 1970.
+    pub accepted_at_ms: i64,
+    /// The model's first word.
+    #[serde(default)]
+    pub first_delta_ms: Option<u64>,
+    /// The chat has the first part.
+    #[serde(default)]
+    pub first_chunk_ms: Option<u64>,
+    /// The chat has the last part.
+    #[serde(default)]
+    pub last_chunk_ms: Option<u64>,
+    /// The answer is on record.
+    #[serde(default)]
+    pub saved_ms: Option<u64>,
+}
+
+/// A turn as the store holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredTurn {
+    /// Its name.
+    #[serde(rename = "_id")]
+    pub id: TurnId,
+    /// Telegram's id of the bot.
+    pub bot: i64,
+    /// Telegram's id of the chat.
+    pub chat: i64,
+    /// The forum topic, where there is one.
+    pub topic: Option<i32>,
+    /// Who asked.
+    pub user: User,
+    /// Telegram's id of the user's message.
+    pub message_id: i64,
+    /// When Telegram took the message, in seconds since 1970.
+    pub date_s: i64,
+    /// Counts the turns of the conversation from 1.
+    pub seq: i64,
+    /// The session.
+    pub session: Uuid,
+    /// What was asked.
+    pub kind: Kind,
+    /// How far it has come.
+    pub state: State,
+    /// Why it failed, for the operator.
+    #[serde(default)]
+    pub failure: Option<String>,
+    /// The user ended it: the answer is what was shown.
+    #[serde(default)]
+    pub stopped: bool,
+    /// The turn's messages in the Chat Completions shape. The final assistant message is one
+    /// content with the full answer.
+    pub messages: Vec<ChatMessage>,
+    /// The sends of the answer.
+    #[serde(default)]
+    pub delivery: Vec<Part>,
+    /// Tokens of all model calls of the turn.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    /// When things happened.
+    pub timings: Timings,
+}
+
+impl StoredTurn {
+    /// A turn as it is first recorded.
+    pub fn accepted(new: NewTurn, place: Place) -> Self {
+        Self {
+            id: new.id,
+            bot: new.key.bot,
+            chat: new.key.chat,
+            topic: new.key.topic,
+            user: new.user,
+            message_id: new.message_id,
+            date_s: new.date_s,
+            seq: place.seq,
+            session: place.session,
+            kind: new.kind,
+            state: State::Accepted,
+            failure: None,
+            stopped: false,
+            messages: vec![ChatMessage::user(new.text)],
+            delivery: Vec::new(),
+            usage: None,
+            timings: Timings { accepted_at_ms: new.accepted_at_ms, ..Timings::default() },
+        }
+    }
+
+    /// The conversation it belongs to.
+    pub fn key(&self) -> ChatKey {
+        ChatKey { bot: self.bot, chat: self.chat, topic: self.topic }
+    }
+
+    /// Its place in the conversation.
+    pub fn place(&self) -> Place {
+        Place { seq: self.seq, session: self.session }
+    }
+
+    /// What the user said.
+    pub fn question(&self) -> &str {
+        self.messages.first().and_then(|message| message.content.as_deref()).unwrap_or_default()
+    }
+}
+
+/// The complete answer of a turn, written once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// All messages of the turn, from the user's to the final assistant's.
+    pub messages: Vec<ChatMessage>,
+    /// The user ended it early.
+    pub stopped: bool,
+    /// Tokens of all model calls.
+    pub usage: Option<Usage>,
+    /// Times known so far.
+    pub timings: Timings,
+}
+
+/// How a turn ended, written after its answer (or instead of it).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// [`State::Delivered`] or [`State::Failed`].
+    pub state: State,
+    /// Why it failed, for the operator.
+    pub failure: Option<String>,
+    /// The sends of the answer.
+    pub delivery: Vec<Part>,
+    /// All times.
+    pub timings: Timings,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_lasts_until_restart() {
+        let id = |update| TurnId { bot: 1, update };
+        let first = place_after(None, id(10), Kind::Text);
+        let second = place_after(Some(first), id(11), Kind::Text);
+        let restart = place_after(Some(second), id(12), Kind::Restart);
+        assert_eq!((first.seq, second.seq, restart.seq), (1, 2, 3));
+        assert_eq!(first.session, second.session);
+        assert_ne!(second.session, restart.session);
+    }
+
+    #[test]
+    fn stored_names_are_those_of_the_json() {
+        for kind in
+            [Kind::Text, Kind::Start, Kind::Help, Kind::Restart, Kind::Stop, Kind::Retry, Kind::Unsupported]
+        {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        for state in [State::Accepted, State::Answered, State::Delivered, State::Failed] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+}

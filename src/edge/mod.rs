@@ -1,0 +1,7 @@
+//! Everything that touches the world, each a trait and its real implementation. No actor is known
+//! here.
+
+pub mod llm;
+pub mod store;
+pub mod telegram;
+pub mod tools;

@@ -1,0 +1,106 @@
+//! Where turns are kept: the trait that Persistence uses, and its two implementations.
+
+pub mod mongo;
+pub mod sqlite;
+
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use crate::domain::ids::{ChatKey, TurnId};
+use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+
+/// What became of a request to record an update.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recorded {
+    /// It is on record now, at its place in the chat.
+    New(Box<StoredTurn>),
+    /// It was on record before: the update came twice.
+    Duplicate,
+}
+
+/// What the store can't do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It can't be reached or does not take writes now; trying again may help.
+    #[error("the store is away: {0}")]
+    Away(String),
+    /// It refused what it was given, or holds what can't be read; trying again won't help.
+    #[error("the store refused: {0}")]
+    Refused(String),
+}
+
+/// A result of the store, owned by whoever awaits it.
+pub type Stored<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+/// Which turns an operator wants to see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this user's.
+    pub user: Option<i64>,
+    /// Only this chat's.
+    pub chat: Option<i64>,
+    /// Only this session's.
+    pub session: Option<Uuid>,
+}
+
+/// A session as a list shows it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct SessionSummary {
+    /// The session.
+    pub session: Uuid,
+    /// The chat.
+    pub chat: i64,
+    /// The forum topic, where there is one.
+    pub topic: Option<i32>,
+    /// Who asked in its first turn.
+    pub user: i64,
+    /// That user's name, without the `@`.
+    pub username: Option<String>,
+    /// Turns in it.
+    pub turns: i64,
+    /// When its first turn was accepted, in milliseconds since 1970.
+    pub first_ms: i64,
+    /// When its last turn was accepted, in milliseconds since 1970.
+    pub last_ms: i64,
+}
+
+/// Durable storage of turns.
+///
+/// A call that returned `Ok` is on disk (or on a majority of the replica set). Every call may be
+/// repeated: recording twice is [`Recorded::Duplicate`], and the updates set fixed fields.
+pub trait Store: Send + Sync {
+    /// Records an update durably and gives it its place in the chat
+    /// ([`place_after`](crate::domain::record::place_after)).
+    fn record(&self, turn: NewTurn) -> Stored<Recorded>;
+
+    /// Writes the complete answer and sets the state to `answered`.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the turn is not on record.
+    fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()>;
+
+    /// Writes how the turn ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the turn is not on record.
+    fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()>;
+
+    /// The last `limit` turns of a session with `seq` below `before`, oldest first.
+    fn history(&self, key: ChatKey, session: Uuid, before: i64, limit: usize) -> Stored<Vec<StoredTurn>>;
+
+    /// Turns of this bot that are `accepted` or `answered`: owed from before a restart. Ordered by
+    /// chat and `seq`.
+    fn unfinished(&self, bot: i64) -> Stored<Vec<StoredTurn>>;
+
+    /// One turn.
+    fn turn(&self, id: TurnId) -> Stored<Option<StoredTurn>>;
+
+    /// Sessions that have turns which match, latest first, at most `limit`.
+    fn sessions(&self, filter: Filter, limit: usize) -> Stored<Vec<SessionSummary>>;
+
+    /// Turns that match, by chat, topic and `seq`.
+    fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>>;
+
+    /// Whether the store takes calls now.
+    fn ping(&self) -> Stored<()>;
+}
