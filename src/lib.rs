@@ -1,5 +1,8 @@
 //! brigade: a Telegram bot server whose stations are actors.
 #![forbid(unsafe_code)]
 
+pub mod actors;
 pub mod domain;
 pub mod edge;
+pub mod messages;
+pub mod port;

@@ -2,5 +2,11 @@
 //! the disk or the clock on the wall.
 
 pub mod chat;
+pub mod chunking;
+pub mod commands;
+pub mod history;
 pub mod ids;
+pub mod line;
 pub mod record;
+pub mod time;
+pub mod turn;

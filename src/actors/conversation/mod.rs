@@ -1,0 +1,342 @@
+//! Conversation: one chat's (or topic's) history and its turns, one at a time.
+//!
+//! What a turn needs next is decided by [`Turn`]; here it is done. `model.rs` beside this file
+//! holds the calls to the model and the tools.
+
+mod model;
+mod running;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler};
+
+use crate::domain::commands;
+use crate::domain::history::{History, Limits};
+use crate::domain::ids::{ChatKey, TurnId};
+use crate::domain::line::Closed;
+use crate::domain::record::{Kind, Outcome, State, StoredTurn, Timings};
+use crate::domain::time::Clock;
+use crate::domain::turn::{Failure, TurnRules};
+use crate::edge::llm::Model;
+use crate::edge::tools::Toolbox;
+use crate::messages::{
+    AbandonTurn, Acknowledge, AnswerEnded, AnswerSaved, ChunkDelivered, DeltaArrived, DiscardRest,
+    HistoryLoaded, LoadHistory, SaveAnswer, SaveOutcome, TurnClosed, TurnEnded, TurnStarted, UserSaid,
+};
+use crate::port::{Port, Station};
+
+use running::Running;
+
+/// Whom a Conversation may tell what.
+pub struct ConversationPorts {
+    /// To Outbox.
+    pub acknowledge: Port<Acknowledge>,
+    /// To Persistence.
+    pub load_history: Port<LoadHistory>,
+    /// Given to Persistence for its answer.
+    pub history_loaded: Port<HistoryLoaded>,
+    /// To Heartbeat.
+    pub turn_started: Port<TurnStarted>,
+    /// To Chunker.
+    pub delta_arrived: Port<DeltaArrived>,
+    /// To Chunker.
+    pub answer_ended: Port<AnswerEnded>,
+    /// To Chunker.
+    pub discard_rest: Port<DiscardRest>,
+    /// To Heartbeat.
+    pub heartbeat_turn_ended: Port<TurnEnded>,
+    /// To Outbox.
+    pub outbox_turn_ended: Port<TurnEnded>,
+    /// To Persistence.
+    pub save_answer: Port<SaveAnswer>,
+    /// Given to Persistence for its answer.
+    pub answer_saved: Port<AnswerSaved>,
+    /// To Persistence.
+    pub save_outcome: Port<SaveOutcome>,
+}
+
+/// What a Conversation needs to know.
+#[derive(Debug, Clone)]
+pub struct ConversationSettings {
+    /// The system message; empty for none.
+    pub instructions: Arc<str>,
+    /// How much of the conversation the model reads.
+    pub history: Limits,
+    /// When the model is asked and tools run.
+    pub rules: TurnRules,
+    /// For one tool call.
+    pub tool_timeout: Duration,
+}
+
+/// The world beyond the stations, as a Conversation may use it.
+#[derive(Clone)]
+pub struct Faculties {
+    /// The language model.
+    pub model: Arc<dyn Model>,
+    /// What the model may call.
+    pub tools: Toolbox,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The actor.
+pub struct Conversation {
+    key: ChatKey,
+    ports: ConversationPorts,
+    settings: Arc<ConversationSettings>,
+    with: Faculties,
+    history: Option<History>,
+    waiting: VecDeque<StoredTurn>,
+    running: Option<Running>,
+    /// Turns that end beside the running one: commands that overtake, and turns given up.
+    aside: HashMap<TurnId, Aside>,
+}
+
+struct Aside {
+    accepted: Timings,
+    state: State,
+    failure: Option<String>,
+}
+
+impl Conversation {
+    /// A Conversation that has not read its history yet.
+    pub fn new(
+        key: ChatKey,
+        ports: ConversationPorts,
+        settings: Arc<ConversationSettings>,
+        with: Faculties,
+    ) -> Self {
+        Self {
+            key,
+            ports,
+            settings,
+            with,
+            history: None,
+            waiting: VecDeque::new(),
+            running: None,
+            aside: HashMap::new(),
+        }
+    }
+
+    fn me(&self) -> Station {
+        Station::of("conversation", self.key)
+    }
+
+    fn begin_next(&mut self, ctx: &mut Context<Self>) {
+        if self.running.is_some() {
+            return;
+        }
+        let Some(stored) = self.waiting.pop_front() else { return };
+        let place = stored.place();
+        let kind = stored.kind;
+        self.running = Some(Running::new(stored));
+        match kind {
+            Kind::Text | Kind::Retry => self.begin_question(ctx),
+            Kind::Restart => {
+                self.history = Some(History::new(place.session, self.settings.history, []));
+                self.say_and_end(commands::RESTARTED.to_owned());
+            }
+            Kind::Unsupported => {
+                let what = self.running.as_ref().map_or("", |running| running.stored.question());
+                self.say_and_end(commands::only_text(what));
+            }
+            Kind::Start => self.say_and_end(commands::GREETING.to_owned()),
+            Kind::Help => self.say_and_end(commands::HELP.to_owned()),
+            Kind::Stop => self.say_and_end(commands::NOTHING_TO_STOP.to_owned()),
+        }
+    }
+
+    fn begin_question(&mut self, ctx: &mut Context<Self>) {
+        let Some(running) = &self.running else { return };
+        let (turn, place) = (running.stored.id, running.stored.place());
+        self.ports.turn_started.tell_if_there(TurnStarted { turn });
+        if self.history.as_ref().is_some_and(|history| history.session() == place.session) {
+            return self.ask(ctx);
+        }
+        let request = LoadHistory {
+            key: self.key,
+            session: place.session,
+            before: place.seq,
+            // Commands are turns too and are left out of the history; half may be commands.
+            limit: self.settings.history.max_turns * 2,
+            reply_to: self.ports.history_loaded.clone(),
+        };
+        self.ports.load_history.tell_if_there(request);
+    }
+
+    /// A turn that needs no model: says `text`, which ends it.
+    fn say_and_end(&mut self, text: String) {
+        self.end(State::Delivered, None, Some(text), false);
+    }
+
+    fn fail(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+        let Some(running) = &mut self.running else { return };
+        running.cancel_call(ctx);
+        let turn = running.stored.id;
+        tracing::warn!(chat = %self.key, %turn, "turn failed: {}", failure.reason);
+        self.ports.discard_rest.tell_if_there(DiscardRest { turn });
+        self.end(State::Failed, Some(failure.reason), failure.for_user, true);
+    }
+
+    /// The running turn has its end: the Outbox shows it, then [`TurnClosed`] comes.
+    fn end(&mut self, state: State, failure: Option<String>, notice: Option<String>, discard: bool) {
+        let Some(running) = &mut self.running else { return };
+        if !running.is_open() {
+            return;
+        }
+        running.close(state, failure);
+        let ended = TurnEnded { turn: running.stored.id, notice, discard };
+        self.ports.heartbeat_turn_ended.tell_if_there(ended.clone());
+        self.ports.outbox_turn_ended.tell_if_there(ended);
+    }
+
+    /// A turn that ends beside the running one.
+    fn end_aside(&mut self, stored: &StoredTurn, state: State, failure: Option<String>, notice: &str) {
+        self.aside.insert(stored.id, Aside { accepted: stored.timings, state, failure });
+        let notice = Some(notice.to_owned());
+        let ended = TurnEnded { turn: stored.id, notice, discard: true };
+        self.ports.outbox_turn_ended.tell_if_there(ended);
+    }
+
+    fn stop(&mut self, stop: &StoredTurn, ctx: &mut Context<Self>) {
+        let stoppable = self.running.as_mut().filter(|running| running.is_stoppable());
+        let Some(running) = stoppable else {
+            return self.end_aside(stop, State::Delivered, None, commands::NOTHING_TO_STOP);
+        };
+        running.cancel_call(ctx);
+        running.stopped = true;
+        let turn = running.stored.id;
+        self.ports.discard_rest.tell_if_there(DiscardRest { turn });
+        self.end(State::Delivered, None, None, true);
+        self.end_aside(stop, State::Delivered, None, commands::STOPPED);
+    }
+
+    fn closed(&mut self, closed: Closed, ctx: &mut Context<Self>) {
+        if let Some(aside) = self.aside.remove(&closed.turn) {
+            let timings = self.timed(aside.accepted);
+            return self.save_outcome(&closed, aside.state, aside.failure, Vec::new(), timings);
+        }
+        let Some(running) = self.running.take_if(|running| running.stored.id == closed.turn) else { return };
+        if running.stopped {
+            self.save_answer(&running);
+        }
+        let timings = running.timings;
+        let Running { state, failure, ledger, .. } = &running;
+        self.save_outcome(&closed, *state, failure.clone(), ledger.clone(), timings);
+        if let Some(history) = &mut self.history {
+            let (kind, messages, answered) = running.for_history();
+            history.ended(kind, messages, answered);
+        }
+        self.begin_next(ctx);
+    }
+
+    fn timed(&self, mut timings: Timings) -> Timings {
+        timings.last_chunk_ms = Some(self.with.clock.since_ms(timings.accepted_at_ms));
+        timings
+    }
+
+    fn save_answer(&self, running: &Running) {
+        if let Some(answer) = running.answer() {
+            let reply_to = self.ports.answer_saved.clone();
+            let save = SaveAnswer { turn: running.stored.id, answer, reply_to };
+            self.ports.save_answer.tell_if_there(save);
+        }
+    }
+
+    fn save_outcome(
+        &self,
+        closed: &Closed,
+        state: State,
+        failure: Option<String>,
+        delivery: Vec<crate::domain::record::Part>,
+        timings: Timings,
+    ) {
+        let untold = closed.notice.as_ref().and_then(|notice| notice.as_ref().err());
+        let untold = untold.map(|reason| format!("the user could not be told: {reason}"));
+        let state = if untold.is_some() { State::Failed } else { state };
+        let reasons: Vec<_> = failure.into_iter().chain(untold).collect();
+        let failure = (!reasons.is_empty()).then(|| reasons.join("; "));
+        let outcome = Outcome { state, failure, delivery, timings };
+        self.ports.save_outcome.tell_if_there(SaveOutcome { turn: closed.turn, outcome });
+    }
+}
+
+impl Actor for Conversation {
+    type Context = Context<Self>;
+}
+
+impl Handler<UserSaid> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, UserSaid { turn }: UserSaid, ctx: &mut Context<Self>) {
+        match turn.kind {
+            Kind::Stop => return self.stop(&turn, ctx),
+            Kind::Help => return self.end_aside(&turn, State::Delivered, None, commands::HELP),
+            Kind::Text | Kind::Retry => self.ports.acknowledge.tell_if_there(Acknowledge { turn: turn.id }),
+            Kind::Start | Kind::Restart | Kind::Unsupported => {}
+        }
+        let place = self.waiting.partition_point(|waiting| waiting.seq < turn.seq);
+        self.waiting.insert(place, turn);
+        self.begin_next(ctx);
+    }
+}
+
+impl Handler<HistoryLoaded> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, HistoryLoaded { session, turns }: HistoryLoaded, ctx: &mut Context<Self>) {
+        self.history = Some(History::new(session, self.settings.history, turns));
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|running| running.stored.session == session && running.is_unasked())
+        {
+            self.ask(ctx);
+        }
+    }
+}
+
+impl Handler<ChunkDelivered> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, ChunkDelivered { report }: ChunkDelivered, ctx: &mut Context<Self>) {
+        let since = |timings: &Timings| self.with.clock.since_ms(timings.accepted_at_ms);
+        let running = self.running.as_mut().filter(|running| running.stored.id == report.turn);
+        let Some(running) = running else { return };
+        let now_ms = since(&running.timings);
+        running.delivered(report.part, now_ms);
+        match report.refused {
+            Some(reason) => self.fail(Failure::silent(reason), ctx),
+            None if running.is_all_delivered() => self.end(State::Delivered, None, None, false),
+            None => {}
+        }
+    }
+}
+
+impl Handler<TurnClosed> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, TurnClosed { closed }: TurnClosed, ctx: &mut Context<Self>) {
+        self.closed(closed, ctx);
+    }
+}
+
+impl Handler<AnswerSaved> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, AnswerSaved { turn }: AnswerSaved, _: &mut Context<Self>) {
+        if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
+            running.timings.saved_ms = Some(self.with.clock.since_ms(running.timings.accepted_at_ms));
+        }
+    }
+}
+
+impl Handler<AbandonTurn> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, AbandonTurn { turn, reason }: AbandonTurn, _: &mut Context<Self>) {
+        self.end_aside(&turn, State::Failed, Some(reason), commands::BROKEN_INSIDE);
+    }
+}

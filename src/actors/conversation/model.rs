@@ -1,0 +1,230 @@
+//! A turn's calls to the model and to the tools, and what follows from what they bring.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix::fut::{wrap_future, wrap_stream};
+use actix::{ActorFutureExt, ActorStreamExt, AsyncContext, Context};
+use futures::future::join_all;
+use futures::{FutureExt, StreamExt, TryFutureExt};
+
+use super::Conversation;
+use crate::domain::chat::{ChatMessage, Reply, ToolCall};
+use crate::domain::commands;
+use crate::domain::record::{Kind, State};
+use crate::domain::turn::{Failure, Next, Turn};
+use crate::edge::llm::{ModelError, Piece, Pieces, Request};
+use crate::edge::tools::Toolbox;
+use crate::messages::{AnswerEnded, DeltaArrived};
+use crate::port::{Station, witness};
+
+const MODEL: Station = Station::shared("model");
+const TOOLS: Station = Station::shared("tools");
+
+impl Conversation {
+    /// Asks the running turn's question, or goes on with the delivery of an answer that is on
+    /// record.
+    pub(super) fn ask(&mut self, ctx: &mut Context<Self>) {
+        let Some(running) = &mut self.running else { return };
+        if running.stored.state == State::Answered {
+            return self.deliver_recorded();
+        }
+        let again = self.history.as_ref().and_then(|history| history.last_question()).map(str::to_owned);
+        let question = match running.stored.kind {
+            Kind::Retry => again,
+            _ => Some(running.stored.question().to_owned()),
+        };
+        let Some(question) = question else {
+            return self.say_and_end(commands::NOTHING_TO_RETRY.to_owned());
+        };
+        let (turn, next) = Turn::begin(self.settings.rules, question);
+        running.turn = Some(turn);
+        self.go_on(next, ctx);
+    }
+
+    fn deliver_recorded(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let turn = Turn::recorded(self.settings.rules, running.stored.messages.clone());
+        let id = running.stored.id;
+        let rest = turn.answer().get(running.base_bytes..).unwrap_or_default().to_owned();
+        running.turn = Some(turn);
+        running.complete = true;
+        if running.is_all_delivered() {
+            return self.end(State::Delivered, None, None, false);
+        }
+        self.ports.delta_arrived.tell_if_there(DeltaArrived { turn: id, text: rest });
+        self.ports.answer_ended.tell_if_there(AnswerEnded { turn: id });
+    }
+
+    fn go_on(&mut self, next: Next, ctx: &mut Context<Self>) {
+        match next {
+            Next::Ask { streamed, with_tools } => self.call_model(streamed, with_tools, ctx),
+            Next::RunTools(calls) => self.run_tools(calls, ctx),
+            Next::Answered => self.answered(),
+            Next::Failed(failure) => self.fail(failure, ctx),
+        }
+    }
+
+    fn answered(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        running.complete = true;
+        let turn = running.stored.id;
+        let all_delivered = running.is_all_delivered();
+        if let Some(running) = &self.running {
+            self.save_answer(running);
+        }
+        self.ports.answer_ended.tell_if_there(AnswerEnded { turn });
+        if all_delivered {
+            self.end(State::Delivered, None, None, false);
+        }
+    }
+
+    fn call_model(&mut self, streamed: bool, with_tools: bool, ctx: &mut Context<Self>) {
+        let request = self.request(with_tools);
+        witness(self.me(), MODEL, &Asked { request: &request, streamed }, None);
+        let model = &self.with.model;
+        let pieces: Pieces = if streamed {
+            model.stream(request).try_flatten_stream().boxed()
+        } else {
+            model.complete(request).map_ok(Piece::End).into_stream().boxed()
+        };
+        let heard = wrap_stream(pieces).map(move |piece, this: &mut Self, ctx: &mut Context<Self>| {
+            this.heard(piece, streamed, ctx);
+        });
+        let call = ctx.spawn(heard.finish());
+        if let Some(running) = &mut self.running {
+            running.call = Some(call);
+        }
+    }
+
+    fn request(&self, with_tools: bool) -> Request {
+        let running = self.running.as_ref();
+        let own = running.and_then(|running| running.turn.as_ref()).map_or(&[][..], Turn::messages);
+        let retry = running.filter(|running| running.stored.kind == Kind::Retry);
+        let retry = retry.and(own.first()).and_then(|message| message.content.as_deref());
+        let instructions = Some(&self.settings.instructions).filter(|text| !text.trim().is_empty());
+        let system = instructions.map(|text| ChatMessage::system(text.as_ref()));
+        let past = self.history.iter().flat_map(|history| history.messages(retry)).cloned();
+        let messages = system.into_iter().chain(past).chain(own.iter().cloned()).collect();
+        let tools = if with_tools { self.with.tools.specs() } else { [].into() };
+        Request { messages, tools }
+    }
+
+    fn heard(&mut self, piece: Result<Piece, ModelError>, streamed: bool, ctx: &mut Context<Self>) {
+        match piece {
+            Ok(Piece::Text(text)) => self.show(text),
+            Ok(Piece::End(reply)) => self.replied(reply, streamed, ctx),
+            Err(error) => {
+                witness(MODEL, self.me(), &error, None);
+                self.forget_call();
+                self.fail(Failure::told(error.to_string(), error.for_user()), ctx);
+            }
+        }
+    }
+
+    fn show(&mut self, text: String) {
+        let Some(running) = &mut self.running else { return };
+        let Some(turn) = &mut running.turn else { return };
+        let since_ms = self.with.clock.since_ms(running.timings.accepted_at_ms);
+        running.timings.first_delta_ms.get_or_insert(since_ms);
+        let delta = DeltaArrived { turn: running.stored.id, text: turn.heard(text) };
+        self.ports.delta_arrived.tell_if_there(delta);
+    }
+
+    fn replied(&mut self, reply: Reply, streamed: bool, ctx: &mut Context<Self>) {
+        witness(MODEL, self.me(), &Replied(&reply), None);
+        self.forget_call();
+        let turn = self.running.as_ref().and_then(|running| running.turn.as_ref());
+        let is_answer = turn.is_some_and(|turn| !turn.wants_tools(&reply));
+        if !streamed && is_answer && !reply.content.trim().is_empty() {
+            self.show(reply.content.clone());
+        }
+        let turn = self.running.as_mut().and_then(|running| running.turn.as_mut());
+        if let Some(next) = turn.map(|turn| turn.replied(reply)) {
+            self.go_on(next, ctx);
+        }
+    }
+
+    fn forget_call(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.call = None;
+        }
+    }
+
+    fn run_tools(&mut self, calls: Vec<ToolCall>, ctx: &mut Context<Self>) {
+        let timeout = self.settings.tool_timeout;
+        let tools = &self.with.tools;
+        for call in &calls {
+            witness(
+                self.me(),
+                TOOLS,
+                &format_args!("call {}", call.function.name),
+                Some(&call.function.arguments),
+            );
+        }
+        let results = join_all(calls.into_iter().map(|call| run_tool(tools, call, timeout)));
+        let ran = wrap_future(results).map(|results, this: &mut Self, ctx: &mut Context<Self>| {
+            this.tools_ran(results, ctx);
+        });
+        let call = ctx.spawn(ran);
+        if let Some(running) = &mut self.running {
+            running.call = Some(call);
+        }
+    }
+
+    fn tools_ran(&mut self, results: Vec<(String, String)>, ctx: &mut Context<Self>) {
+        self.forget_call();
+        for (id, result) in &results {
+            witness(TOOLS, self.me(), &format_args!("result of {id}"), Some(result));
+        }
+        let turn = self.running.as_mut().and_then(|running| running.turn.as_mut());
+        if let Some(next) = turn.map(|turn| turn.tools_ran(results)) {
+            self.go_on(next, ctx);
+        }
+    }
+}
+
+/// The result for the model, whatever happens: an error is a result too.
+fn run_tool(
+    tools: &Toolbox,
+    call: ToolCall,
+    timeout: Duration,
+) -> impl Future<Output = (String, String)> + use<> {
+    let name = call.function.name;
+    let result = tools.call(&name, &call.function.arguments);
+    tokio::time::timeout(timeout, result).map(move |result| {
+        let text = match result {
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => format!("error: {error}"),
+            Err(_) => format!("error: '{name}' did not answer within {} s", timeout.as_secs_f64()),
+        };
+        (call.id, text)
+    })
+}
+
+/// A model call's line in the flow.
+struct Asked<'a> {
+    request: &'a Request,
+    streamed: bool,
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (messages, tools) = (self.request.messages.len(), self.request.tools.len());
+        let how = if self.streamed { "streamed" } else { "whole" };
+        write!(f, "ask, {how}: {messages} messages, {tools} tools")
+    }
+}
+
+/// A reply's line in the flow.
+struct Replied<'a>(&'a Reply);
+
+impl fmt::Display for Replied<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.tool_calls.iter().map(|call| call.function.name.as_str()).collect();
+        match names.is_empty() {
+            true => write!(f, "replied: {} characters", self.0.content.chars().count()),
+            false => write!(f, "asks for {}", names.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Ingress: decides who may speak and what it is, has it recorded, and only then tells the chat's
+//! Conversation.
+
+use std::collections::HashMap;
+
+use actix::{Actor, Context, Handler};
+use tokio::sync::oneshot;
+
+use crate::domain::commands;
+use crate::domain::ids::{ChatKey, TurnId};
+use crate::domain::record::{Kind, NewTurn, State, StoredTurn};
+use crate::domain::time::Clock;
+use crate::edge::store::Recorded;
+use crate::edge::telegram::update::{Content, Message, Update};
+use crate::messages::{
+    AbandonTurn, Drain, LoadUnfinished, RecordUpdate, StationLost, TakeUpdate, TurnSettled, UnfinishedLoaded,
+    UpdateRecorded, UserSaid, Verdict,
+};
+use crate::port::Port;
+
+/// What Ingress may tell a Conversation. While it holds this, the Conversation lives.
+pub struct ToConversation {
+    /// A turn that is on record.
+    pub user_said: Port<UserSaid>,
+    /// A turn that can't go on.
+    pub abandon_turn: Port<AbandonTurn>,
+}
+
+/// Whom Ingress may tell what.
+pub struct IngressPorts {
+    /// To Persistence.
+    pub record_update: Port<RecordUpdate>,
+    /// Given to Persistence for its answers.
+    pub update_recorded: Port<UpdateRecorded>,
+    /// To Persistence.
+    pub load_unfinished: Port<LoadUnfinished>,
+    /// Given to Persistence for its answer.
+    pub unfinished_loaded: Port<UnfinishedLoaded>,
+    /// Starts the stations of a conversation.
+    pub open: Box<dyn FnMut(ChatKey) -> ToConversation>,
+}
+
+/// What Ingress needs to know.
+#[derive(Debug, Clone)]
+pub struct IngressSettings {
+    /// Telegram's id of the bot.
+    pub bot: i64,
+    /// The bot's username, without the `@`.
+    pub bot_username: String,
+    /// Turns that may be in flight; more are refused until one has ended.
+    pub max_turns_in_flight: usize,
+}
+
+/// The actor.
+pub struct Ingress {
+    ports: IngressPorts,
+    settings: IngressSettings,
+    clock: Clock,
+    conversations: HashMap<ChatKey, ToConversation>,
+    /// Who waits for which update to be recorded; two copies of one may come at once.
+    recording: HashMap<TurnId, Vec<oneshot::Sender<Verdict>>>,
+    in_flight: HashMap<TurnId, StoredTurn>,
+    draining: Option<oneshot::Sender<()>>,
+}
+
+impl Ingress {
+    /// An Ingress that has taken nothing yet. It first asks for the turns owed from before.
+    pub fn new(ports: IngressPorts, settings: IngressSettings, clock: Clock) -> Self {
+        Self {
+            ports,
+            settings,
+            clock,
+            conversations: HashMap::new(),
+            recording: HashMap::new(),
+            in_flight: HashMap::new(),
+            draining: None,
+        }
+    }
+
+    fn take(&mut self, update: &Update, verdict: oneshot::Sender<Verdict>) -> Option<Verdict> {
+        let turn = match self.new_turn(update) {
+            Ok(turn) => turn,
+            Err(why) => return answer(verdict, Verdict::Ignored(why)),
+        };
+        if self.draining.is_some() {
+            return answer(verdict, Verdict::Stopping);
+        }
+        if asks_the_model(turn.kind) && self.is_full() {
+            return answer(verdict, Verdict::Full);
+        }
+        self.record(turn, verdict)
+    }
+
+    fn record(&mut self, turn: NewTurn, verdict: oneshot::Sender<Verdict>) -> Option<Verdict> {
+        let waiting = self.recording.entry(turn.id).or_default();
+        waiting.push(verdict);
+        if waiting.len() > 1 {
+            return None;
+        }
+        let id = turn.id;
+        let request = RecordUpdate { turn, reply_to: self.ports.update_recorded.clone() };
+        if self.ports.record_update.tell(request).is_err() {
+            self.answer_all(id, &Verdict::StoreAway);
+        }
+        None
+    }
+
+    /// Who may speak, and what it is.
+    fn new_turn(&self, update: &Update) -> Result<NewTurn, &'static str> {
+        let message = update.message.as_ref().ok_or("a kind of update that is not handled")?;
+        if message.from_bot {
+            return Err("a message of a bot");
+        }
+        let (kind, text) = self.ask(message)?;
+        let bot = self.settings.bot;
+        Ok(NewTurn {
+            id: TurnId { bot, update: update.id },
+            key: ChatKey { bot, chat: message.chat, topic: message.topic },
+            user: message.user.clone(),
+            message_id: message.message_id,
+            date_s: message.date_s,
+            kind,
+            text,
+            accepted_at_ms: self.clock.now_ms(),
+        })
+    }
+
+    fn ask(&self, message: &Message) -> Result<(Kind, String), &'static str> {
+        match &message.content {
+            Content::Text(text) => {
+                let kind = commands::kind_of(text, &self.settings.bot_username);
+                Ok((kind.ok_or("a command for another bot")?, text.clone()))
+            }
+            Content::Other(what) => Ok((Kind::Unsupported, (*what).to_owned())),
+            Content::Service => Err("a service message"),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight.len() + self.recording.len() >= self.settings.max_turns_in_flight
+    }
+
+    fn begin(&mut self, turn: StoredTurn) {
+        let key = turn.key();
+        self.in_flight.insert(turn.id, turn.clone());
+        let Some(turn) = self.tell_conversation(key, turn) else { return };
+        // The conversation has just panicked and the report is still on its way: a fresh one
+        // takes the turn.
+        self.conversations.remove(&key);
+        if self.tell_conversation(key, turn).is_some() {
+            tracing::error!(chat = %key, "a conversation that was just opened is gone; the turn waits for a restart");
+        }
+    }
+
+    /// Gives the turn back when the conversation is gone.
+    fn tell_conversation(&mut self, key: ChatKey, turn: StoredTurn) -> Option<StoredTurn> {
+        let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
+        let told = conversation.user_said.tell(UserSaid { turn: turn.clone() });
+        told.is_err().then_some(turn)
+    }
+
+    fn answer_all(&mut self, turn: TurnId, verdict: &Verdict) {
+        for waiting in self.recording.remove(&turn).unwrap_or_default() {
+            // Whoever asked may have hung up; the update then comes again and is a duplicate.
+            let _hung_up = waiting.send(verdict.clone());
+        }
+    }
+
+    fn end_of_drain(&mut self) {
+        if self.in_flight.is_empty()
+            && self.recording.is_empty()
+            && let Some(empty) = self.draining.take_if(|empty| !empty.is_closed())
+        {
+            let _nobody_waits = empty.send(());
+        }
+    }
+}
+
+fn asks_the_model(kind: Kind) -> bool {
+    matches!(kind, Kind::Text | Kind::Retry)
+}
+
+fn answer(to: oneshot::Sender<Verdict>, verdict: Verdict) -> Option<Verdict> {
+    let _hung_up = to.send(verdict.clone());
+    Some(verdict)
+}
+
+impl Actor for Ingress {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        let request =
+            LoadUnfinished { bot: self.settings.bot, reply_to: self.ports.unfinished_loaded.clone() };
+        self.ports.load_unfinished.tell_if_there(request);
+    }
+}
+
+impl Handler<TakeUpdate> for Ingress {
+    type Result = ();
+
+    fn handle(&mut self, TakeUpdate { update, verdict }: TakeUpdate, _: &mut Context<Self>) {
+        if let Some(Verdict::Ignored(why)) = self.take(&update, verdict) {
+            tracing::warn!(update = update.id, kind = update.kind, "update ignored: {why}");
+        }
+    }
+}
+
+impl Handler<UpdateRecorded> for Ingress {
+    type Result = ();
+
+    fn handle(&mut self, UpdateRecorded { turn, result }: UpdateRecorded, _: &mut Context<Self>) {
+        let verdict = match result {
+            Ok(Recorded::New(stored)) => {
+                self.begin(*stored);
+                Verdict::Accepted
+            }
+            Ok(Recorded::Duplicate) => Verdict::Duplicate,
+            Err(error) => {
+                tracing::error!(%turn, "update not taken: {error}");
+                Verdict::StoreAway
+            }
+        };
+        self.answer_all(turn, &verdict);
+        self.end_of_drain();
+    }
+}
+
+impl Handler<UnfinishedLoaded> for Ingress {
+    type Result = ();
+
+    fn handle(&mut self, UnfinishedLoaded { turns }: UnfinishedLoaded, _: &mut Context<Self>) {
+        if !turns.is_empty() {
+            tracing::info!(turns = turns.len(), "taking up the turns that were owed when the server stopped");
+        }
+        for turn in turns {
+            self.begin(turn);
+        }
+    }
+}
+
+impl Handler<TurnSettled> for Ingress {
+    type Result = ();
+
+    fn handle(&mut self, TurnSettled { turn }: TurnSettled, _: &mut Context<Self>) {
+        self.in_flight.remove(&turn);
+        self.end_of_drain();
+    }
+}
+
+impl Handler<StationLost> for Ingress {
+    type Result = ();
+
+    fn handle(&mut self, StationLost { key, role }: StationLost, _: &mut Context<Self>) {
+        if self.conversations.remove(&key).is_none() {
+            return;
+        }
+        let lost = self.in_flight.values().filter(|turn| turn.key() == key && turn.state != State::Failed);
+        let mut lost: Vec<_> = lost.cloned().collect();
+        lost.sort_by_key(|turn| turn.seq);
+        for turn in lost {
+            let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
+            let reason = format!("{role} panicked");
+            conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason });
+        }
+    }
+}
+
+impl Handler<Drain> for Ingress {
+    type Result = ();
+
+    fn handle(&mut self, Drain { empty }: Drain, _: &mut Context<Self>) {
+        self.draining = Some(empty);
+        self.end_of_drain();
+    }
+}

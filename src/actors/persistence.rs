@@ -1,0 +1,165 @@
+//! Persistence: the only one that touches the store.
+//!
+//! What can be refused (a new update) is tried once; what is owed (an answer, its outcome, a read
+//! that a turn waits for) is tried until the store takes it. Writes of one turn keep their order.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use backon::{ExponentialBuilder, Retryable};
+
+use crate::domain::ids::TurnId;
+use crate::domain::record::{Answer, Outcome};
+use crate::edge::store::{Store, StoreError, Stored};
+use crate::messages::{
+    AnswerSaved, HistoryLoaded, LoadHistory, LoadUnfinished, RecordUpdate, SaveAnswer, SaveOutcome,
+    TurnSettled, UnfinishedLoaded, UpdateRecorded,
+};
+use crate::port::Port;
+
+/// The actor.
+pub struct Persistence {
+    store: Arc<dyn Store>,
+    turn_settled: Port<TurnSettled>,
+    /// Writes owed, by turn; the first of each is under way.
+    writes: HashMap<TurnId, VecDeque<Write>>,
+}
+
+enum Write {
+    Answer { answer: Answer, reply_to: Port<AnswerSaved> },
+    Outcome(Outcome),
+}
+
+impl Persistence {
+    /// A Persistence over `store`, which tells Ingress of settled turns.
+    pub fn new(store: Arc<dyn Store>, turn_settled: Port<TurnSettled>) -> Self {
+        Self { store, turn_settled, writes: HashMap::new() }
+    }
+
+    fn owe(&mut self, turn: TurnId, write: Write, ctx: &mut Context<Self>) {
+        let writes = self.writes.entry(turn).or_default();
+        writes.push_back(write);
+        if writes.len() == 1 {
+            self.write_next(turn, ctx);
+        }
+    }
+
+    fn write_next(&mut self, turn: TurnId, ctx: &mut Context<Self>) {
+        let Some(write) = self.writes.get(&turn).and_then(VecDeque::front) else {
+            self.writes.remove(&turn);
+            return;
+        };
+        let store = self.store.clone();
+        let written = match write {
+            Write::Answer { answer, .. } => {
+                let answer = answer.clone();
+                until_taken("save an answer", move || store.save_answer(turn, answer.clone()))
+            }
+            Write::Outcome(outcome) => {
+                let outcome = outcome.clone();
+                until_taken("save how a turn ended", move || store.save_outcome(turn, outcome.clone()))
+            }
+        };
+        ctx.spawn(written.into_actor(self).map(move |result, this, ctx| this.written(turn, result, ctx)));
+    }
+
+    fn written(&mut self, turn: TurnId, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
+        if let Err(error) = result {
+            tracing::error!(%turn, "a write was given up: {error}");
+        }
+        match self.writes.get_mut(&turn).and_then(VecDeque::pop_front) {
+            Some(Write::Answer { reply_to, .. }) => reply_to.tell_if_there(AnswerSaved { turn }),
+            Some(Write::Outcome(_)) => self.turn_settled.tell_if_there(TurnSettled { turn }),
+            None => {}
+        }
+        self.write_next(turn, ctx);
+    }
+}
+
+/// Repeats what the store did not take because it was away, with growing waits, without end.
+fn until_taken<T: Send + 'static>(
+    what: &'static str,
+    call: impl FnMut() -> Stored<T> + Send + 'static,
+) -> Stored<T> {
+    let waits = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times();
+    let attempts = call
+        .retry(waits)
+        .sleep(tokio::time::sleep)
+        .when(|error| matches!(error, StoreError::Away(_)))
+        .notify(move |error, wait| tracing::warn!("could not {what}, trying again in {wait:?}: {error}"));
+    Box::pin(async move { attempts.await })
+}
+
+impl Actor for Persistence {
+    type Context = Context<Self>;
+}
+
+impl Handler<RecordUpdate> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, RecordUpdate { turn, reply_to }: RecordUpdate, ctx: &mut Context<Self>) {
+        let id = turn.id;
+        let recorded = self.store.record(turn);
+        let reply = async move {
+            let result = recorded.await;
+            reply_to.tell_if_there(UpdateRecorded { turn: id, result });
+        };
+        ctx.spawn(reply.into_actor(self));
+    }
+}
+
+impl Handler<LoadUnfinished> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, LoadUnfinished { bot, reply_to }: LoadUnfinished, ctx: &mut Context<Self>) {
+        let store = self.store.clone();
+        let loaded = until_taken("read the unfinished turns", move || store.unfinished(bot));
+        let reply = async move {
+            let turns = loaded.await.unwrap_or_else(|error| {
+                tracing::error!("the unfinished turns can't be read: {error}");
+                Vec::new()
+            });
+            reply_to.tell_if_there(UnfinishedLoaded { turns });
+        };
+        ctx.spawn(reply.into_actor(self));
+    }
+}
+
+impl Handler<LoadHistory> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, request: LoadHistory, ctx: &mut Context<Self>) {
+        let LoadHistory { key, session, before, limit, reply_to } = request;
+        let store = self.store.clone();
+        let loaded = until_taken("read a history", move || store.history(key, session, before, limit));
+        let reply = async move {
+            let turns = loaded.await.unwrap_or_else(|error| {
+                tracing::error!(chat = %key, "a history can't be read, the turn goes on without: {error}");
+                Vec::new()
+            });
+            reply_to.tell_if_there(HistoryLoaded { session, turns });
+        };
+        ctx.spawn(reply.into_actor(self));
+    }
+}
+
+impl Handler<SaveAnswer> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, SaveAnswer { turn, answer, reply_to }: SaveAnswer, ctx: &mut Context<Self>) {
+        self.owe(turn, Write::Answer { answer, reply_to }, ctx);
+    }
+}
+
+impl Handler<SaveOutcome> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, SaveOutcome { turn, outcome }: SaveOutcome, ctx: &mut Context<Self>) {
+        self.owe(turn, Write::Outcome(outcome), ctx);
+    }
+}

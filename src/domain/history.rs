@@ -1,0 +1,153 @@
+//! What the model is told of the conversation so far.
+
+use std::collections::VecDeque;
+
+use uuid::Uuid;
+
+use super::chat::ChatMessage;
+use super::record::{Kind, State, StoredTurn};
+
+/// How much of a conversation the model reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Turns, the newest.
+    pub max_turns: usize,
+    /// Characters of all their messages together.
+    pub max_chars: usize,
+}
+
+/// The turns of a session, oldest first.
+#[derive(Debug, Clone)]
+pub struct History {
+    session: Uuid,
+    limits: Limits,
+    turns: VecDeque<Past>,
+    last_question: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Past {
+    messages: Vec<ChatMessage>,
+    chars: usize,
+}
+
+impl History {
+    /// The history of `session`, from its stored turns, oldest first.
+    pub fn new(session: Uuid, limits: Limits, turns: impl IntoIterator<Item = StoredTurn>) -> Self {
+        let mut history = Self { session, limits, turns: VecDeque::new(), last_question: None };
+        for turn in turns {
+            let answered = matches!(turn.state, State::Answered | State::Delivered);
+            history.ended(turn.kind, turn.messages, answered);
+        }
+        history
+    }
+
+    /// The session it belongs to.
+    pub fn session(&self) -> Uuid {
+        self.session
+    }
+
+    /// Takes a turn that has ended. An unanswered question is not told to the model, but can be
+    /// asked again; a retried question takes the place of the one before.
+    pub fn ended(&mut self, kind: Kind, messages: Vec<ChatMessage>, answered: bool) {
+        if !matches!(kind, Kind::Text | Kind::Retry) {
+            return;
+        }
+        let question = messages.first().and_then(|message| message.content.clone());
+        if kind == Kind::Retry && answered {
+            self.drop_question(question.as_deref());
+        }
+        self.last_question = question;
+        if answered {
+            let chars = messages.iter().map(message_chars).sum();
+            self.turns.push_back(Past { messages, chars });
+            self.trim();
+        }
+    }
+
+    /// The question that `/retry` asks again.
+    pub fn last_question(&self) -> Option<&str> {
+        self.last_question.as_deref()
+    }
+
+    /// The messages to put before the question `next`. The turn that it repeats is left out with
+    /// `retry`.
+    pub fn messages(&self, retry: Option<&str>) -> impl Iterator<Item = &ChatMessage> {
+        let repeats = retry.is_some() && self.newest_question() == retry;
+        let kept = self.turns.len() - usize::from(repeats);
+        self.turns.iter().take(kept).flat_map(|turn| &turn.messages)
+    }
+
+    fn newest_question(&self) -> Option<&str> {
+        self.turns.back()?.messages.first()?.content.as_deref()
+    }
+
+    fn drop_question(&mut self, question: Option<&str>) {
+        if question.is_some() && self.newest_question() == question {
+            self.turns.pop_back();
+        }
+    }
+
+    fn trim(&mut self) {
+        let mut chars: usize = self.turns.iter().map(|turn| turn.chars).sum();
+        while self.turns.len() > self.limits.max_turns || chars > self.limits.max_chars {
+            let Some(oldest) = self.turns.pop_front() else { return };
+            chars -= oldest.chars;
+        }
+    }
+}
+
+fn message_chars(message: &ChatMessage) -> usize {
+    let calls = message.tool_calls.iter().map(|call| call.function.arguments.chars().count());
+    message.content.as_deref().map_or(0, |content| content.chars().count()) + calls.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_turns: 3, max_chars: 40 };
+
+    fn asked(history: &mut History, kind: Kind, question: &str, answer: Option<&str>) {
+        let mut messages = vec![ChatMessage::user(question)];
+        messages.extend(answer.map(ChatMessage::assistant));
+        history.ended(kind, messages, answer.is_some());
+    }
+
+    fn contents(history: &History, retry: Option<&str>) -> Vec<String> {
+        history.messages(retry).filter_map(|message| message.content.clone()).collect()
+    }
+
+    #[test]
+    fn keeps_the_newest_turns_that_fit() {
+        let mut history = History::new(Uuid::nil(), LIMITS, []);
+        for number in 0..5 {
+            asked(&mut history, Kind::Text, &format!("q{number}"), Some("a"));
+        }
+        assert_eq!(contents(&history, None), ["q2", "a", "q3", "a", "q4", "a"]);
+        asked(&mut history, Kind::Text, "long", Some(&"x".repeat(34)));
+        assert_eq!(contents(&history, None).len(), 2);
+        asked(&mut history, Kind::Text, "too long", Some(&"x".repeat(50)));
+        assert!(contents(&history, None).is_empty());
+    }
+
+    #[test]
+    fn a_retry_replaces_the_turn_it_repeats() {
+        let mut history = History::new(Uuid::nil(), LIMITS, []);
+        asked(&mut history, Kind::Text, "q1", Some("a1"));
+        asked(&mut history, Kind::Text, "q2", Some("bad"));
+        assert_eq!(history.last_question(), Some("q2"));
+        assert_eq!(contents(&history, Some("q2")), ["q1", "a1"]);
+        asked(&mut history, Kind::Retry, "q2", Some("good"));
+        assert_eq!(contents(&history, None), ["q1", "a1", "q2", "good"]);
+    }
+
+    #[test]
+    fn an_unanswered_question_can_be_asked_again_but_is_not_told() {
+        let mut history = History::new(Uuid::nil(), LIMITS, []);
+        asked(&mut history, Kind::Text, "q1", Some("a1"));
+        asked(&mut history, Kind::Text, "lost", None);
+        assert_eq!(history.last_question(), Some("lost"));
+        assert_eq!(contents(&history, Some("lost")), ["q1", "a1"]);
+    }
+}

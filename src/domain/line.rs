@@ -1,0 +1,393 @@
+//! The rules of a chat's line of calls to Telegram: what is owed, in which order, and what may be
+//! dropped.
+//!
+//! The line is asked for its next call, makes one at a time, and is told how it went. The text of
+//! an answer is an obligation; "✓" and "Thinking..." are not, and go as soon as there is text.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::chunking::Chunk;
+use super::commands::{CHECK_MARK, THINKING, thinking_for};
+use super::ids::TurnId;
+use super::record::Part;
+
+/// Calls after which leftovers of "✓" and "Thinking..." are left to stand.
+const CLEAR_ATTEMPTS: u32 = 5;
+
+/// How the Heartbeat shows in the chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeatStyle {
+    /// A new message each time.
+    #[default]
+    Message,
+    /// One message that counts the seconds.
+    Edit,
+    /// The chat action "typing".
+    Typing,
+}
+
+/// Something the chat is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// For which turn.
+    pub turn: TurnId,
+    /// What.
+    pub task: Task,
+    /// Calls made for it so far.
+    pub attempts: u32,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Say "✓".
+    Acknowledge,
+    /// Say "Thinking...", after so many seconds.
+    Think {
+        /// Seconds since the turn began.
+        seconds: u64,
+    },
+    /// Send a part of the answer.
+    Deliver {
+        /// Counts the parts of the answer from 1.
+        part: u32,
+        /// The part.
+        chunk: Chunk,
+    },
+    /// Say something that is no part of an answer.
+    Notice(String),
+    /// Delete "✓" and "Thinking...".
+    Clear,
+    /// Report that all before is done.
+    Close,
+}
+
+/// A call to the Bot API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// `sendMessage` with this text.
+    Send(String),
+    /// `editMessageText`.
+    Edit {
+        /// Which message.
+        message_id: i64,
+        /// Its new text.
+        text: String,
+    },
+    /// `deleteMessage` or `deleteMessages`.
+    Delete(Vec<i64>),
+    /// `sendChatAction` with `typing`.
+    Typing,
+}
+
+/// What the line does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make this call for this job.
+    Call(Job, Call),
+    /// Everything of the turn is done.
+    Closed(Closed),
+}
+
+/// How a turn's line ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Which turn.
+    pub turn: TurnId,
+    /// The notice's fate, where there was one: its message, or why it was refused.
+    pub notice: Option<Result<i64, String>>,
+}
+
+/// What became of a part of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// Counts the parts from 1.
+    pub number: u32,
+    /// The ledger's entry.
+    pub part: Part,
+    /// Why it was refused, when it was.
+    pub refused: Option<String>,
+}
+
+/// What a turn has in the chat besides its answer.
+#[derive(Debug)]
+struct OnScreen {
+    turn: TurnId,
+    /// "✓" and "Thinking...": to be deleted.
+    status: Vec<i64>,
+    /// The message that counts the seconds ([`BeatStyle::Edit`]).
+    counting: Option<i64>,
+    /// The first chunk is there or on its way.
+    answering: bool,
+    notice: Option<Result<i64, String>>,
+}
+
+/// A chat's line of calls.
+#[derive(Debug)]
+pub struct Line {
+    style: BeatStyle,
+    jobs: VecDeque<Job>,
+    turns: Vec<OnScreen>,
+}
+
+impl Line {
+    /// An empty line.
+    pub fn new(style: BeatStyle) -> Self {
+        Self { style, jobs: VecDeque::new(), turns: Vec::new() }
+    }
+
+    /// Adds to what the chat is owed.
+    pub fn push(&mut self, turn: TurnId, task: Task) {
+        self.on_screen(turn);
+        self.jobs.push_back(Job { turn, task, attempts: 0 });
+    }
+
+    /// The turn's answer begins: what was only to bridge the wait is not sent any more.
+    pub fn first_chunk(&mut self, turn: TurnId) {
+        self.on_screen(turn).answering = true;
+        self.jobs.retain(|job| job.turn != turn || !job.task.bridges_the_wait());
+    }
+
+    /// The turn is over: after what is owed comes the notice, if any, then the clearing away. With
+    /// `discard`, parts that wait to be sent are dropped.
+    pub fn close(&mut self, turn: TurnId, notice: Option<String>, discard: bool) {
+        self.first_chunk(turn);
+        if discard {
+            self.jobs.retain(|job| job.turn != turn || !matches!(job.task, Task::Deliver { .. }));
+        }
+        let tasks = notice.map(Task::Notice).into_iter().chain([Task::Clear, Task::Close]);
+        self.jobs.extend(tasks.map(|task| Job { turn, task, attempts: 0 }));
+    }
+
+    /// What to do next, if anything.
+    pub fn next(&mut self) -> Option<Step> {
+        while let Some(mut job) = self.jobs.pop_front() {
+            if job.task == Task::Close {
+                return Some(Step::Closed(self.closed(job.turn)));
+            }
+            if let Some(call) = self.call(&job) {
+                job.attempts += 1;
+                return Some(Step::Call(job, call));
+            }
+        }
+        None
+    }
+
+    /// The call was done; `message_id` is the sent message's.
+    pub fn succeeded(&mut self, job: Job, message_id: Option<i64>) -> Option<Report> {
+        let style = self.style;
+        let on_screen = self.on_screen(job.turn);
+        match &job.task {
+            Task::Acknowledge => on_screen.status.extend(message_id),
+            Task::Think { .. } => {
+                on_screen.status.extend(message_id);
+                if style == BeatStyle::Edit {
+                    on_screen.counting = on_screen.counting.or(message_id);
+                }
+            }
+            Task::Notice(_) => on_screen.notice = message_id.map(Ok),
+            Task::Clear => on_screen.status.clear(),
+            Task::Deliver { part, .. } => {
+                if *part == 1 || !on_screen.status.is_empty() {
+                    self.jobs.push_front(Job { turn: job.turn, task: Task::Clear, attempts: 0 });
+                }
+                return Some(report(job, message_id, None));
+            }
+            Task::Close => {}
+        }
+        None
+    }
+
+    /// The call failed. A `passing` failure puts what is owed back to the front of the line.
+    pub fn failed(&mut self, job: Job, passing: bool, reason: &str) -> Option<Report> {
+        if passing && self.is_worth_repeating(&job) {
+            self.jobs.push_front(job);
+            return None;
+        }
+        match &job.task {
+            Task::Deliver { .. } => Some(report(job, None, Some(reason.to_owned()))),
+            Task::Notice(_) => {
+                self.on_screen(job.turn).notice = Some(Err(reason.to_owned()));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn is_worth_repeating(&mut self, job: &Job) -> bool {
+        match job.task {
+            Task::Deliver { .. } | Task::Notice(_) => true,
+            Task::Acknowledge => !self.on_screen(job.turn).answering,
+            Task::Clear => job.attempts < CLEAR_ATTEMPTS,
+            Task::Think { .. } | Task::Close => false,
+        }
+    }
+
+    fn call(&mut self, job: &Job) -> Option<Call> {
+        let style = self.style;
+        let on_screen = self.on_screen(job.turn);
+        match &job.task {
+            task if task.bridges_the_wait() && on_screen.answering => None,
+            Task::Acknowledge => Some(Call::Send(CHECK_MARK.to_owned())),
+            Task::Think { seconds } => Some(beat(style, *seconds, on_screen.counting)),
+            Task::Deliver { chunk, .. } => Some(Call::Send(chunk.text.clone())),
+            Task::Notice(text) => Some(Call::Send(text.clone())),
+            Task::Clear => (!on_screen.status.is_empty()).then(|| Call::Delete(on_screen.status.clone())),
+            Task::Close => None,
+        }
+    }
+
+    fn closed(&mut self, turn: TurnId) -> Closed {
+        let notice = self.on_screen(turn).notice.take();
+        self.turns.retain(|on_screen| on_screen.turn != turn);
+        Closed { turn, notice }
+    }
+
+    fn on_screen(&mut self, turn: TurnId) -> &mut OnScreen {
+        let position = self.turns.iter().position(|on_screen| on_screen.turn == turn);
+        let position = position.unwrap_or_else(|| {
+            self.turns.push(OnScreen {
+                turn,
+                status: Vec::new(),
+                counting: None,
+                answering: false,
+                notice: None,
+            });
+            self.turns.len() - 1
+        });
+        &mut self.turns[position]
+    }
+}
+
+impl Task {
+    fn bridges_the_wait(&self) -> bool {
+        matches!(self, Self::Acknowledge | Self::Think { .. })
+    }
+}
+
+fn beat(style: BeatStyle, seconds: u64, counting: Option<i64>) -> Call {
+    match (style, counting) {
+        (BeatStyle::Typing, _) => Call::Typing,
+        (BeatStyle::Message, _) => Call::Send(THINKING.to_owned()),
+        (BeatStyle::Edit, None) => Call::Send(thinking_for(seconds)),
+        (BeatStyle::Edit, Some(message_id)) => Call::Edit { message_id, text: thinking_for(seconds) },
+    }
+}
+
+fn report(job: Job, message_id: Option<i64>, refused: Option<String>) -> Report {
+    let (number, end_bytes) = match job.task {
+        Task::Deliver { part, chunk } => (part, chunk.end_bytes),
+        _ => (0, 0),
+    };
+    let part = Part { message_id, delivered: refused.is_none(), attempts: job.attempts, end_bytes };
+    Report { turn: job.turn, number, part, refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURN: TurnId = TurnId { bot: 1, update: 5 };
+
+    fn deliver(part: u32, text: &str) -> Task {
+        Task::Deliver { part, chunk: Chunk { text: text.into(), end_bytes: text.len() } }
+    }
+
+    /// Makes the next call; it succeeds with the given message id.
+    fn make(line: &mut Line, message_id: i64) -> Option<Call> {
+        match line.next()? {
+            Step::Call(job, call) => {
+                line.succeeded(job, Some(message_id));
+                Some(call)
+            }
+            Step::Closed(_) => None,
+        }
+    }
+
+    #[test]
+    fn status_messages_are_deleted_after_the_first_chunk_and_before_the_second() {
+        let mut line = Line::new(BeatStyle::Message);
+        line.push(TURN, Task::Acknowledge);
+        line.push(TURN, Task::Think { seconds: 5 });
+        assert_eq!(make(&mut line, 1), Some(Call::Send("✓".into())));
+        assert_eq!(make(&mut line, 2), Some(Call::Send("Thinking...".into())));
+        line.push(TURN, Task::Think { seconds: 10 });
+        line.first_chunk(TURN);
+        line.push(TURN, deliver(1, "one"));
+        line.push(TURN, deliver(2, "two"));
+        assert_eq!(make(&mut line, 3), Some(Call::Send("one".into())));
+        assert_eq!(make(&mut line, 4), Some(Call::Delete(vec![1, 2])));
+        assert_eq!(make(&mut line, 5), Some(Call::Send("two".into())));
+        line.close(TURN, None, false);
+        assert_eq!(line.next(), Some(Step::Closed(Closed { turn: TURN, notice: None })));
+        assert_eq!(line.next(), None);
+    }
+
+    #[test]
+    fn a_beat_on_its_way_when_the_answer_begins_is_deleted_too() {
+        let mut line = Line::new(BeatStyle::Message);
+        line.push(TURN, Task::Think { seconds: 5 });
+        let Some(Step::Call(beat, _)) = line.next() else { panic!("a beat") };
+        line.first_chunk(TURN);
+        line.push(TURN, deliver(1, "one"));
+        line.succeeded(beat, Some(9));
+        assert_eq!(make(&mut line, 10), Some(Call::Send("one".into())));
+        assert_eq!(make(&mut line, 0), Some(Call::Delete(vec![9])));
+    }
+
+    #[test]
+    fn text_is_repeated_until_it_passes_and_bridges_are_dropped() {
+        let mut line = Line::new(BeatStyle::Message);
+        line.push(TURN, Task::Think { seconds: 5 });
+        line.push(TURN, deliver(1, "one"));
+        let Some(Step::Call(beat, _)) = line.next() else { panic!("a beat") };
+        assert_eq!(line.failed(beat, true, "429"), None);
+        for _ in 0..20 {
+            let Some(Step::Call(part, Call::Send(text))) = line.next() else { panic!("a part") };
+            assert_eq!(text, "one");
+            assert_eq!(line.failed(part, true, "429"), None);
+        }
+        let Some(Step::Call(part, _)) = line.next() else { panic!("a part") };
+        let report = line.succeeded(part, Some(3)).expect("a report");
+        assert_eq!((report.part.attempts, report.part.message_id), (21, Some(3)));
+    }
+
+    #[test]
+    fn a_refused_part_is_reported() {
+        let mut line = Line::new(BeatStyle::Message);
+        line.push(TURN, deliver(1, "one"));
+        let Some(Step::Call(part, _)) = line.next() else { panic!("a part") };
+        let report = line.failed(part, false, "blocked").expect("a report");
+        assert_eq!((report.part.delivered, report.refused.as_deref()), (false, Some("blocked")));
+    }
+
+    #[test]
+    fn closing_with_discard_drops_what_waits_and_tells_the_notice() {
+        let mut line = Line::new(BeatStyle::Message);
+        line.push(TURN, Task::Acknowledge);
+        make(&mut line, 1);
+        line.push(TURN, deliver(1, "one"));
+        line.close(TURN, Some("sorry".into()), true);
+        assert_eq!(make(&mut line, 2), Some(Call::Send("sorry".into())));
+        assert_eq!(make(&mut line, 0), Some(Call::Delete(vec![1])));
+        assert_eq!(line.next(), Some(Step::Closed(Closed { turn: TURN, notice: Some(Ok(2)) })));
+    }
+
+    #[test]
+    fn the_counting_message_is_edited() {
+        let mut line = Line::new(BeatStyle::Edit);
+        line.push(TURN, Task::Think { seconds: 5 });
+        line.push(TURN, Task::Think { seconds: 10 });
+        assert_eq!(make(&mut line, 7), Some(Call::Send("Thinking... 5 s".into())));
+        let Some(Step::Call(job, call)) = line.next() else { panic!("a beat") };
+        assert_eq!(call, Call::Edit { message_id: 7, text: "Thinking... 10 s".into() });
+        line.succeeded(job, None);
+        line.close(TURN, None, false);
+        assert_eq!(make(&mut line, 0), Some(Call::Delete(vec![7])));
+    }
+}

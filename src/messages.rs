@@ -1,0 +1,489 @@
+//! Every message between stations, in the order in which one update meets them.
+//!
+//! A request is an imperative (`DeliverChunk`), a fact a past participle (`ChunkDelivered`). Each
+//! says who sends it, when, and what answers it; its `Display` is its line in the flow, without
+//! the words of the user or the model.
+
+use std::fmt;
+
+use actix::Message;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::domain::chunking::Chunk;
+use crate::domain::ids::{ChatKey, TurnId};
+use crate::domain::line::{Closed, Report};
+use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+use crate::edge::store::{Recorded, StoreError};
+use crate::edge::telegram::update::Update;
+use crate::port::{Port, Told};
+
+macro_rules! told {
+    ($($message:ident),+ $(,)?) => { $(
+        impl Message for $message { type Result = (); }
+        impl Told for $message {}
+    )+ };
+}
+
+told!(
+    TakeUpdate,
+    RecordUpdate,
+    UpdateRecorded,
+    LoadUnfinished,
+    UnfinishedLoaded,
+    LoadHistory,
+    HistoryLoaded,
+    TurnStarted,
+    AnswerEnded,
+    FirstChunk,
+    Acknowledge,
+    Thinking,
+    ChunkDelivered,
+    AbandonTurn,
+    DiscardRest,
+    TurnEnded,
+    TurnClosed,
+    SaveAnswer,
+    AnswerSaved,
+    SaveOutcome,
+    TurnSettled,
+    StationLost,
+    Drain,
+);
+
+/// What became of an update: decides what the webhook answers, and whether polling moves on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is on record; its turn goes on.
+    Accepted,
+    /// It was on record before.
+    Duplicate,
+    /// It can never be handled; the reason is counted.
+    Ignored(&'static str),
+    /// Not taken: as many turns are in flight as allowed.
+    Full,
+    /// Not taken: the store is away.
+    StoreAway,
+    /// Not taken: the server is stopping.
+    Stopping,
+}
+
+impl Verdict {
+    /// Whether Telegram may forget the update.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Accepted | Self::Duplicate | Self::Ignored(_))
+    }
+}
+
+/// From the webhook or the poller to Ingress, for each update. Answered through `verdict`; a
+/// dropped `verdict` means that the update was not taken.
+pub struct TakeUpdate {
+    /// The update.
+    pub update: Update,
+    /// Where the answer goes.
+    pub verdict: oneshot::Sender<Verdict>,
+}
+
+/// From Ingress to Persistence, before anything else is done with an update. Answered by
+/// [`UpdateRecorded`].
+pub struct RecordUpdate {
+    /// What to record.
+    pub turn: NewTurn,
+    /// Who asks.
+    pub reply_to: Port<UpdateRecorded>,
+}
+
+/// From Persistence to Ingress: the update is on record, was so before, or could not be recorded.
+pub struct UpdateRecorded {
+    /// Which turn.
+    pub turn: TurnId,
+    /// How it went.
+    pub result: Result<Recorded, StoreError>,
+}
+
+/// From Ingress to Persistence, once at start. Answered by [`UnfinishedLoaded`].
+pub struct LoadUnfinished {
+    /// Whose turns.
+    pub bot: i64,
+    /// Who asks.
+    pub reply_to: Port<UnfinishedLoaded>,
+}
+
+/// From Persistence to Ingress: the turns that are owed from before a restart.
+pub struct UnfinishedLoaded {
+    /// By chat and `seq`.
+    pub turns: Vec<StoredTurn>,
+}
+
+/// From Ingress to the chat's Conversation: a turn that is on record.
+pub struct UserSaid {
+    /// The turn.
+    pub turn: StoredTurn,
+}
+
+impl Message for UserSaid {
+    type Result = ();
+}
+
+impl Told for UserSaid {
+    fn words(&self) -> Option<&str> {
+        Some(self.turn.question())
+    }
+}
+
+/// From Conversation to Outbox, at once for each question: say "✓".
+pub struct Acknowledge {
+    /// For which turn.
+    pub turn: TurnId,
+}
+
+/// From Conversation to Persistence, when a session's first question meets an empty memory.
+/// Answered by [`HistoryLoaded`].
+pub struct LoadHistory {
+    /// The conversation.
+    pub key: ChatKey,
+    /// The session.
+    pub session: Uuid,
+    /// Only turns before this `seq`.
+    pub before: i64,
+    /// At most so many, the newest.
+    pub limit: usize,
+    /// Who asks.
+    pub reply_to: Port<HistoryLoaded>,
+}
+
+/// From Persistence to Conversation: the turns so far, oldest first.
+pub struct HistoryLoaded {
+    /// The session.
+    pub session: Uuid,
+    /// Its turns.
+    pub turns: Vec<StoredTurn>,
+}
+
+/// From Conversation to Heartbeat, when a turn begins: beat until [`FirstChunk`] or
+/// [`TurnEnded`].
+pub struct TurnStarted {
+    /// Which turn.
+    pub turn: TurnId,
+}
+
+/// From Conversation to Chunker, as the model writes: one for all that came at once.
+pub struct DeltaArrived {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// The text.
+    pub text: String,
+}
+
+impl Message for DeltaArrived {
+    type Result = ();
+}
+
+impl Told for DeltaArrived {
+    fn words(&self) -> Option<&str> {
+        Some(&self.text)
+    }
+}
+
+/// From Heartbeat to Outbox, every `heartbeat.every_ms`: say "Thinking...".
+pub struct Thinking {
+    /// For which turn.
+    pub turn: TurnId,
+    /// Counts the beats from 1.
+    pub beat: u32,
+    /// Seconds since the turn began.
+    pub seconds: u64,
+}
+
+/// From Conversation to Chunker: the answer is complete, send the rest.
+pub struct AnswerEnded {
+    /// Which turn.
+    pub turn: TurnId,
+}
+
+/// From Chunker to Heartbeat and to Outbox: the answer's first send is on its way.
+#[derive(Clone, Copy)]
+pub struct FirstChunk {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
+/// From Chunker to Outbox: send a part. Answered by [`ChunkDelivered`]; the next one is sent only
+/// then.
+pub struct DeliverChunk {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// Counts the parts from 1.
+    pub part: u32,
+    /// The part.
+    pub chunk: Chunk,
+}
+
+impl Message for DeliverChunk {
+    type Result = ();
+}
+
+impl Told for DeliverChunk {
+    fn words(&self) -> Option<&str> {
+        Some(&self.chunk.text)
+    }
+}
+
+/// From Outbox to Chunker and to Conversation: the chat has the part, or will never have it.
+#[derive(Clone)]
+pub struct ChunkDelivered {
+    /// What became of it.
+    pub report: Report,
+}
+
+/// From Ingress to Conversation: the turn can't go on, say so and end it.
+pub struct AbandonTurn {
+    /// The turn.
+    pub turn: StoredTurn,
+    /// Why, for the operator.
+    pub reason: String,
+}
+
+/// From Conversation to Chunker, when a turn ends early: what is not sent yet is dropped.
+pub struct DiscardRest {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
+/// From Conversation to Persistence, when the answer is complete: write it, once. Answered by
+/// [`AnswerSaved`].
+pub struct SaveAnswer {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// The answer.
+    pub answer: Answer,
+    /// Who asks.
+    pub reply_to: Port<AnswerSaved>,
+}
+
+/// From Persistence to Conversation: the answer is on record.
+pub struct AnswerSaved {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
+/// From Conversation to Heartbeat and to Outbox: the turn is over. The Outbox first does what it
+/// owes, then answers with [`TurnClosed`].
+#[derive(Clone)]
+pub struct TurnEnded {
+    /// Which turn.
+    pub turn: TurnId,
+    /// Something to say at the end.
+    pub notice: Option<String>,
+    /// Drop parts that are not sent yet.
+    pub discard: bool,
+}
+
+/// From Outbox to Conversation: the chat shows the turn's end.
+pub struct TurnClosed {
+    /// How the line ended.
+    pub closed: Closed,
+}
+
+/// From Conversation to Persistence: write how the turn ended. Answered, to Ingress, by
+/// [`TurnSettled`].
+pub struct SaveOutcome {
+    /// Which turn.
+    pub turn: TurnId,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// From Persistence to Ingress: how the turn ended is on record, its place is free.
+pub struct TurnSettled {
+    /// Which turn.
+    pub turn: TurnId,
+}
+
+/// From `app` to Ingress: an actor of this conversation panicked.
+pub struct StationLost {
+    /// Whose.
+    pub key: ChatKey,
+    /// Which one.
+    pub role: &'static str,
+}
+
+/// From `app` to Ingress: take nothing more, and say when the last turn has ended.
+pub struct Drain {
+    /// Told when no turn is in flight.
+    pub empty: oneshot::Sender<()>,
+}
+
+impl fmt::Display for TakeUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "take update {} ({})", self.update.id, self.update.kind)
+    }
+}
+
+impl fmt::Display for RecordUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record update {}: {} in {}", self.turn.id, self.turn.kind.as_str(), self.turn.key)
+    }
+}
+
+impl fmt::Display for UpdateRecorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.result {
+            Ok(Recorded::New(turn)) => write!(f, "update {} recorded as turn {}", self.turn, turn.seq),
+            Ok(Recorded::Duplicate) => write!(f, "update {} was recorded before", self.turn),
+            Err(error) => write!(f, "update {} not recorded: {error}", self.turn),
+        }
+    }
+}
+
+impl fmt::Display for LoadUnfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "load the unfinished turns of bot {}", self.bot)
+    }
+}
+
+impl fmt::Display for UnfinishedLoaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} unfinished turns loaded", self.turns.len())
+    }
+}
+
+impl fmt::Display for UserSaid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (turn, kind) = (self.turn.seq, self.turn.kind.as_str());
+        write!(f, "turn {turn}: user said {} characters ({kind})", self.turn.question().chars().count())
+    }
+}
+
+impl fmt::Display for Acknowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "acknowledge turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for LoadHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "load history before turn {}, at most {}", self.before, self.limit)
+    }
+}
+
+impl fmt::Display for HistoryLoaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "history loaded: {} turns", self.turns.len())
+    }
+}
+
+impl fmt::Display for TurnStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "turn {} started", self.turn)
+    }
+}
+
+impl fmt::Display for DeltaArrived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "delta of {} characters arrived", self.text.chars().count())
+    }
+}
+
+impl fmt::Display for Thinking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "thinking, beat {} after {} s", self.beat, self.seconds)
+    }
+}
+
+impl fmt::Display for AnswerEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "answer of turn {} ended", self.turn)
+    }
+}
+
+impl fmt::Display for FirstChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "first chunk of turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for DeliverChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "deliver part {}: {} characters", self.part, self.chunk.text.chars().count())
+    }
+}
+
+impl fmt::Display for ChunkDelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { number, part, refused, .. } = &self.report;
+        match (refused, part.message_id) {
+            (Some(reason), _) => write!(f, "part {number} refused: {reason}"),
+            (None, Some(message)) => write!(f, "part {number} delivered as message {message}"),
+            (None, None) => write!(f, "part {number} delivered"),
+        }
+    }
+}
+
+impl fmt::Display for AbandonTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "abandon turn {}: {}", self.turn.id, self.reason)
+    }
+}
+
+impl fmt::Display for DiscardRest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "discard the rest of turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for SaveAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stopped = if self.answer.stopped { ", stopped" } else { "" };
+        write!(f, "save the answer of turn {}: {} messages{stopped}", self.turn, self.answer.messages.len())
+    }
+}
+
+impl fmt::Display for AnswerSaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "answer of turn {} saved", self.turn)
+    }
+}
+
+impl fmt::Display for TurnEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let notice = if self.notice.is_some() { ", with a notice" } else { "" };
+        let discard = if self.discard { ", unsent parts dropped" } else { "" };
+        write!(f, "turn {} ended{notice}{discard}", self.turn)
+    }
+}
+
+impl fmt::Display for TurnClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "turn {} closed", self.closed.turn)?;
+        match &self.closed.notice {
+            Some(Ok(message)) => write!(f, ", notice is message {message}"),
+            Some(Err(reason)) => write!(f, ", notice refused: {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for SaveOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "save turn {} as {}", self.turn, self.outcome.state.as_str())
+    }
+}
+
+impl fmt::Display for TurnSettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "turn {} settled", self.turn)
+    }
+}
+
+impl fmt::Display for StationLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} panicked", self.role, self.key)
+    }
+}
+
+impl fmt::Display for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("drain")
+    }
+}

@@ -1,0 +1,145 @@
+//! What an actor holds of a neighbour: a way to tell it one kind of message.
+//!
+//! Every message that one station tells another passes through [`Port::tell`], which writes one
+//! line of the flow: who, to whom, and the message's own sentence. The production log, a test's
+//! snapshot and a bug report are made of these lines.
+
+use std::fmt;
+
+use actix::dev::SendError;
+use actix::{Recipient, WeakRecipient};
+use tracing::Level;
+
+use crate::domain::ids::ChatKey;
+
+/// The tracing target of flow lines.
+pub const FLOW: &str = "flow";
+
+/// A message between stations: it answers with nothing but another message, and has one line for
+/// people.
+pub trait Told: actix::Message<Result = ()> + fmt::Display + Send + 'static {
+    /// The words of the user or the model that it carries, which the flow shows only at TRACE.
+    fn words(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// The name of a station in the flow: what it is and, where there are many, whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Station {
+    /// What it is: `conversation`.
+    pub role: &'static str,
+    /// Whose: none for stations that all chats share.
+    pub key: Option<ChatKey>,
+}
+
+impl Station {
+    /// A station that all chats share.
+    pub const fn shared(role: &'static str) -> Self {
+        Self { role, key: None }
+    }
+
+    /// A station of one conversation.
+    pub const fn of(role: &'static str, key: ChatKey) -> Self {
+        Self { role, key: Some(key) }
+    }
+}
+
+impl fmt::Display for Station {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key {
+            Some(key) => write!(f, "{} {key}", self.role),
+            None => f.write_str(self.role),
+        }
+    }
+}
+
+/// A message could not be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Undelivered {
+    /// The receiver has ended.
+    #[error("the receiver has ended")]
+    Gone,
+    /// The receiver's mailbox is full.
+    #[error("the receiver's mailbox is full")]
+    Full,
+}
+
+/// A way to tell one neighbour one kind of message.
+pub struct Port<M: Told> {
+    from: Station,
+    to: Station,
+    line: Line<M>,
+}
+
+enum Line<M: Told> {
+    /// Keeps the receiver alive.
+    Strong(Recipient<M>),
+    /// A back edge: does not keep the receiver alive, so that a circle of stations can end.
+    Weak(WeakRecipient<M>),
+}
+
+impl<M: Told> Port<M> {
+    /// A port that keeps its receiver alive.
+    pub fn new(from: Station, to: Station, recipient: Recipient<M>) -> Self {
+        Self { from, to, line: Line::Strong(recipient) }
+    }
+
+    /// A port that does not keep its receiver alive.
+    pub fn weak(from: Station, to: Station, recipient: &Recipient<M>) -> Self {
+        Self { from, to, line: Line::Weak(recipient.downgrade()) }
+    }
+
+    /// Tells the neighbour, and writes the flow's line.
+    ///
+    /// # Errors
+    /// When the message could not be delivered; what that means is the sender's decision.
+    pub fn tell(&self, message: M) -> Result<(), Undelivered> {
+        witness(self.from, self.to, &message, message.words());
+        let sent = match &self.line {
+            Line::Strong(recipient) => recipient.try_send(message),
+            Line::Weak(recipient) => match recipient.upgrade() {
+                Some(recipient) => recipient.try_send(message),
+                None => return self.lost(Undelivered::Gone),
+            },
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(SendError::Closed(_)) => self.lost(Undelivered::Gone),
+            Err(SendError::Full(_)) => self.lost(Undelivered::Full),
+        }
+    }
+
+    /// Tells a neighbour that may rightly have ended: one of a conversation that is being put
+    /// away, or a receiver that no longer wants the answer. The flow still shows it.
+    pub fn tell_if_there(&self, message: M) {
+        if self.tell(message).is_err() {
+            tracing::trace!(target: FLOW, "{} -> {}: was not there", self.from, self.to);
+        }
+    }
+
+    fn lost(&self, why: Undelivered) -> Result<(), Undelivered> {
+        tracing::debug!(target: FLOW, "{} -> {}: undelivered: {why}", self.from, self.to);
+        Err(why)
+    }
+}
+
+impl<M: Told> Clone for Port<M> {
+    fn clone(&self) -> Self {
+        let line = match &self.line {
+            Line::Strong(recipient) => Line::Strong(recipient.clone()),
+            Line::Weak(recipient) => Line::Weak(recipient.clone()),
+        };
+        Self { from: self.from, to: self.to, line }
+    }
+}
+
+/// Writes a line of the flow: for messages, and for what passes between a station and the world.
+pub fn witness(from: Station, to: Station, line: &dyn fmt::Display, words: Option<&str>) {
+    match words {
+        Some(words) if tracing::enabled!(target: FLOW, Level::TRACE) => {
+            tracing::debug!(target: FLOW, "{from} -> {to}: {line} {words:?}");
+        }
+        _ => tracing::debug!(target: FLOW, "{from} -> {to}: {line}"),
+    }
+}
