@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod actors;
+pub mod app;
+pub mod config;
 pub mod domain;
 pub mod edge;
 pub mod messages;

@@ -14,6 +14,7 @@ use crate::domain::chunking::Chunk;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::line::{Closed, Report};
 use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+use crate::edge::intake::Verdict;
 use crate::edge::store::{Recorded, StoreError};
 use crate::edge::telegram::update::Update;
 use crate::port::{Port, Told};
@@ -50,30 +51,6 @@ told!(
     StationLost,
     Drain,
 );
-
-/// What became of an update: decides what the webhook answers, and whether polling moves on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is on record; its turn goes on.
-    Accepted,
-    /// It was on record before.
-    Duplicate,
-    /// It can never be handled; the reason is counted.
-    Ignored(&'static str),
-    /// Not taken: as many turns are in flight as allowed.
-    Full,
-    /// Not taken: the store is away.
-    StoreAway,
-    /// Not taken: the server is stopping.
-    Stopping,
-}
-
-impl Verdict {
-    /// Whether Telegram may forget the update.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Accepted | Self::Duplicate | Self::Ignored(_))
-    }
-}
 
 /// From the webhook or the poller to Ingress, for each update. Answered through `verdict`; a
 /// dropped `verdict` means that the update was not taken.

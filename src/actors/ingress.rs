@@ -10,11 +10,12 @@ use crate::domain::commands;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Kind, NewTurn, State, StoredTurn};
 use crate::domain::time::Clock;
+use crate::edge::intake::Verdict;
 use crate::edge::store::Recorded;
 use crate::edge::telegram::update::{Content, Message, Update};
 use crate::messages::{
     AbandonTurn, Drain, LoadUnfinished, RecordUpdate, StationLost, TakeUpdate, TurnSettled, UnfinishedLoaded,
-    UpdateRecorded, UserSaid, Verdict,
+    UpdateRecorded, UserSaid,
 };
 use crate::port::Port;
 
@@ -100,7 +101,7 @@ impl Ingress {
         let id = turn.id;
         let request = RecordUpdate { turn, reply_to: self.ports.update_recorded.clone() };
         if self.ports.record_update.tell(request).is_err() {
-            self.answer_all(id, &Verdict::StoreAway);
+            self.answer_all(id, Verdict::StoreAway);
         }
         None
     }
@@ -159,10 +160,10 @@ impl Ingress {
         told.is_err().then_some(turn)
     }
 
-    fn answer_all(&mut self, turn: TurnId, verdict: &Verdict) {
+    fn answer_all(&mut self, turn: TurnId, verdict: Verdict) {
         for waiting in self.recording.remove(&turn).unwrap_or_default() {
             // Whoever asked may have hung up; the update then comes again and is a duplicate.
-            let _hung_up = waiting.send(verdict.clone());
+            let _hung_up = waiting.send(verdict);
         }
     }
 
@@ -181,7 +182,7 @@ fn asks_the_model(kind: Kind) -> bool {
 }
 
 fn answer(to: oneshot::Sender<Verdict>, verdict: Verdict) -> Option<Verdict> {
-    let _hung_up = to.send(verdict.clone());
+    let _hung_up = to.send(verdict);
     Some(verdict)
 }
 
@@ -220,7 +221,7 @@ impl Handler<UpdateRecorded> for Ingress {
                 Verdict::StoreAway
             }
         };
-        self.answer_all(turn, &verdict);
+        self.answer_all(turn, verdict);
         self.end_of_drain();
     }
 }

@@ -1,6 +1,8 @@
 //! Everything that touches the world, each a trait and its real implementation. No actor is known
 //! here.
 
+pub mod http;
+pub mod intake;
 pub mod llm;
 pub mod store;
 pub mod telegram;

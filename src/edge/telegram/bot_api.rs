@@ -1,1 +1,393 @@
-//! (to be written)
+//! The Bot API over HTTP.
+//!
+//! Payloads and error texts are teloxide-core's; the sending is not. Its own `JsonRequest` sleeps
+//! for ten seconds on every 5xx, can't tell a request that was never sent from one without an
+//! answer, and takes an answer whose message it can't read whole for a failure although the
+//! message is in the chat. Here each of these is told apart.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use teloxide_core::ApiError;
+use teloxide_core::payloads::{
+    DeleteMessage, DeleteMessages, DeleteWebhook, EditMessageText, GetMe, SendChatAction, SendMessage,
+    SetMyCommands,
+};
+use teloxide_core::requests::Payload;
+use teloxide_core::types::{BotCommand, ChatAction, ChatId, MessageId, ThreadId};
+
+use super::{BotApi, Called, TelegramError};
+use crate::domain::ids::ChatKey;
+
+/// A bot's connection to the Bot API. Clones share their connections.
+#[derive(Clone)]
+pub struct BotApiClient {
+    client: Client,
+    /// Holds the token: never shown.
+    base: String,
+    timeout: Duration,
+}
+
+/// Who the bot is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Identity {
+    /// Telegram's id of the bot.
+    pub id: i64,
+    /// Without the `@`.
+    #[serde(default)]
+    pub username: String,
+}
+
+/// What `setWebhook` is told.
+#[derive(Debug, Clone, Serialize)]
+pub struct Webhook {
+    /// Where updates go.
+    pub url: String,
+    /// Sent back with every update.
+    pub secret_token: String,
+    /// Kinds of updates.
+    pub allowed_updates: Vec<&'static str>,
+    /// Updates at once.
+    pub max_connections: u8,
+}
+
+#[derive(Serialize)]
+struct GetUpdates<'a> {
+    offset: i64,
+    timeout: u32,
+    allowed_updates: &'a [&'a str],
+}
+
+#[derive(Deserialize)]
+struct Sent {
+    message_id: i64,
+}
+
+/// What every method answers. `ok` may be missing.
+#[derive(Deserialize)]
+struct Envelope<R> {
+    #[serde(default = "Option::default")]
+    result: Option<R>,
+    error_code: Option<u16>,
+    description: Option<String>,
+    parameters: Option<Parameters>,
+}
+
+#[derive(Deserialize, Default)]
+struct Parameters {
+    /// Seconds; some servers send a fraction.
+    retry_after: Option<f64>,
+    migrate_to_chat_id: Option<i64>,
+}
+
+impl BotApiClient {
+    /// A client for the bot with `token` at `api_url`; each call may take `timeout`.
+    pub fn new(client: Client, api_url: &str, token: &str, timeout: Duration) -> Self {
+        let base = format!("{}/bot{token}", api_url.trim_end_matches('/'));
+        Self { client, base, timeout }
+    }
+
+    /// `getMe`: who the bot is.
+    ///
+    /// # Errors
+    /// [`TelegramError::Unauthorised`] also for 404, which this method answers to a token of the
+    /// wrong shape.
+    pub async fn get_me(&self) -> Result<Identity, TelegramError> {
+        match self.payload(&GetMe::new()).await {
+            Err(TelegramError::Refused(text)) if text.contains("Not Found") => {
+                Err(TelegramError::Unauthorised(text))
+            }
+            answer => answer,
+        }
+    }
+
+    /// `setWebhook`.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn set_webhook(&self, webhook: &Webhook) -> Result<(), TelegramError> {
+        self.call("setWebhook", webhook, self.timeout).await.map(ignore)
+    }
+
+    /// `deleteWebhook`; updates that wait are kept.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn delete_webhook(&self) -> Result<(), TelegramError> {
+        self.payload(&DeleteWebhook::new()).await.map(ignore)
+    }
+
+    /// `setMyCommands`: the menu in the chat.
+    ///
+    /// # Errors
+    /// Any [`TelegramError`].
+    pub async fn set_my_commands(&self, commands: &[(&str, &str)]) -> Result<(), TelegramError> {
+        let commands = commands.iter().map(|(name, text)| BotCommand::new(*name, *text));
+        self.payload(&SetMyCommands::new(commands)).await.map(ignore)
+    }
+
+    /// `getUpdates`: the updates from `offset` on, after at most `wait_s` seconds.
+    ///
+    /// # Errors
+    /// [`TelegramError::Conflict`] while a webhook is set or another process polls.
+    pub async fn get_updates(
+        &self,
+        offset: i64,
+        wait_s: u32,
+        allowed_updates: &[&str],
+    ) -> Result<Vec<Value>, TelegramError> {
+        let request = GetUpdates { offset, timeout: wait_s, allowed_updates };
+        let patience = self.timeout + Duration::from_secs(wait_s.into());
+        self.call("getUpdates", &request, patience).await
+    }
+
+    async fn payload<P: Payload + Serialize, R: DeserializeOwned>(
+        &self,
+        payload: &P,
+    ) -> Result<R, TelegramError> {
+        self.call(P::NAME, payload, self.timeout).await
+    }
+
+    async fn call<R: DeserializeOwned>(
+        &self,
+        method: &str,
+        payload: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<R, TelegramError> {
+        let request = self.client.post(format!("{}/{method}", self.base)).json(payload).timeout(timeout);
+        let response = request.send().await.map_err(no_answer)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(no_answer)?;
+        read_answer(status, &body)
+    }
+}
+
+fn ignore(_: IgnoredAny) {}
+
+/// Reads what a method answered.
+///
+/// # Errors
+/// The error that the answer is, or [`TelegramError::Uncertain`] when it is none.
+fn read_answer<R: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<R, TelegramError> {
+    match serde_json::from_slice::<Envelope<R>>(body) {
+        Ok(Envelope { result: Some(result), .. }) => Ok(result),
+        Ok(envelope) if envelope.description.is_some() || envelope.parameters.is_some() => {
+            Err(refusal(status, envelope))
+        }
+        _ => Err(no_envelope(status)),
+    }
+}
+
+fn refusal<R>(status: StatusCode, envelope: Envelope<R>) -> TelegramError {
+    let text = envelope.description.unwrap_or_default();
+    let parameters = envelope.parameters.unwrap_or_default();
+    let code = envelope.error_code.unwrap_or(status.as_u16());
+    if let Some(chat) = parameters.migrate_to_chat_id {
+        return TelegramError::Migrated(chat);
+    }
+    if let Some(seconds) = parameters.retry_after {
+        return TelegramError::RetryAfter(wait(seconds));
+    }
+    match code {
+        429 => TelegramError::RetryAfter(wait(seconds_in(&text).unwrap_or(1.0))),
+        401 => TelegramError::Unauthorised(text),
+        403 => TelegramError::ChatClosed(text),
+        409 => TelegramError::Conflict(text),
+        500.. => TelegramError::Server(text),
+        _ if closes_chat(&text) => TelegramError::ChatClosed(text),
+        _ => TelegramError::Refused(text),
+    }
+}
+
+fn no_envelope(status: StatusCode) -> TelegramError {
+    let text = format!("status {status} without a readable body");
+    match status.as_u16() {
+        429 => TelegramError::RetryAfter(wait(1.0)),
+        500.. => TelegramError::Server(text),
+        400..=499 => TelegramError::Refused(text),
+        _ => TelegramError::Uncertain(text),
+    }
+}
+
+fn wait(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(1))
+}
+
+/// The number in "Too Many Requests: retry after 14".
+fn seconds_in(text: &str) -> Option<f64> {
+    text.rsplit(' ').next()?.parse().ok()
+}
+
+fn closes_chat(text: &str) -> bool {
+    matches!(
+        api_error(text),
+        ApiError::BotBlocked
+            | ApiError::ChatNotFound
+            | ApiError::UserDeactivated
+            | ApiError::GroupDeactivated
+            | ApiError::BotKicked
+            | ApiError::BotKickedFromSupergroup
+            | ApiError::BotKickedFromChannel
+            | ApiError::CantInitiateConversation
+            | ApiError::CantTalkWithBots
+    )
+}
+
+fn api_error(text: &str) -> ApiError {
+    serde_json::from_value(Value::from(text)).unwrap_or_else(|_| ApiError::Unknown(text.to_owned()))
+}
+
+/// The URL holds the token and must not be shown.
+fn no_answer(error: reqwest::Error) -> TelegramError {
+    let unsent = error.is_connect() || error.is_builder();
+    let error = error.without_url();
+    let text = match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    if unsent { TelegramError::Unreachable(text) } else { TelegramError::Uncertain(text) }
+}
+
+fn message(id: i64) -> Result<MessageId, TelegramError> {
+    let id = i32::try_from(id).map_err(|_| TelegramError::Refused(format!("{id} is no message id")))?;
+    Ok(MessageId(id))
+}
+
+fn thread(key: ChatKey) -> Option<ThreadId> {
+    key.topic.map(|topic| ThreadId(MessageId(topic)))
+}
+
+impl BotApiClient {
+    async fn delete_message(&self, chat: ChatId, id: MessageId) -> Result<(), TelegramError> {
+        match self.payload(&DeleteMessage::new(chat, id)).await {
+            Err(TelegramError::Refused(text)) if api_error(&text) == ApiError::MessageToDeleteNotFound => {
+                Ok(())
+            }
+            answer => answer.map(ignore),
+        }
+    }
+
+    async fn delete_one_by_one(&self, chat: ChatId, ids: &[MessageId]) -> Result<(), TelegramError> {
+        for id in ids {
+            self.delete_message(chat, *id).await?;
+        }
+        Ok(())
+    }
+}
+
+impl BotApi for BotApiClient {
+    fn send_message(&self, to: ChatKey, text: String) -> Called<i64> {
+        let this = self.clone();
+        let mut payload = SendMessage::new(ChatId(to.chat), text);
+        payload.message_thread_id = thread(to);
+        Box::pin(async move { this.payload::<_, Sent>(&payload).await.map(|sent| sent.message_id) })
+    }
+
+    fn edit_message_text(&self, to: ChatKey, message_id: i64, text: String) -> Called<()> {
+        let this = self.clone();
+        Box::pin(async move {
+            let payload = EditMessageText::new(ChatId(to.chat), message(message_id)?, text);
+            match this.payload(&payload).await {
+                Err(TelegramError::Refused(text)) if text.contains("message is not modified") => Ok(()),
+                answer => answer.map(ignore),
+            }
+        })
+    }
+
+    fn delete_messages(&self, from: ChatKey, message_ids: Vec<i64>) -> Called<()> {
+        let this = self.clone();
+        let chat = ChatId(from.chat);
+        Box::pin(async move {
+            let ids = message_ids.into_iter().map(message).collect::<Result<Vec<_>, _>>()?;
+            if let [id] = ids[..] {
+                return this.delete_message(chat, id).await;
+            }
+            match this.payload(&DeleteMessages::new(chat, ids.clone())).await {
+                // A Bot API server from before 7.0 does not know the method.
+                Err(TelegramError::Refused(text)) if text.contains("Not Found") => {
+                    this.delete_one_by_one(chat, &ids).await
+                }
+                answer => answer.map(ignore),
+            }
+        })
+    }
+
+    fn send_typing(&self, to: ChatKey) -> Called<()> {
+        let this = self.clone();
+        let mut payload = SendChatAction::new(ChatId(to.chat), ChatAction::Typing);
+        payload.message_thread_id = thread(to);
+        Box::pin(async move { this.payload(&payload).await.map(ignore) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(status: u16, body: &str) -> TelegramError {
+        let status = StatusCode::from_u16(status).unwrap();
+        read_answer::<Sent>(status, body.as_bytes()).map(|sent| sent.message_id).unwrap_err()
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let cases = [
+            (
+                429,
+                r#"{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":1.5}}"#,
+                TelegramError::RetryAfter(Duration::from_millis(1500)),
+            ),
+            (
+                429,
+                r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 14"}"#,
+                TelegramError::RetryAfter(Duration::from_secs(14)),
+            ),
+            (429, "<html>", TelegramError::RetryAfter(Duration::from_secs(1))),
+            (
+                400,
+                r#"{"description":"x","parameters":{"migrate_to_chat_id":-42}}"#,
+                TelegramError::Migrated(-42),
+            ),
+            (
+                403,
+                r#"{"ok":false,"error_code":403,"description":"Forbidden: x"}"#,
+                TelegramError::ChatClosed("Forbidden: x".into()),
+            ),
+            (
+                400,
+                r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#,
+                TelegramError::ChatClosed("Bad Request: chat not found".into()),
+            ),
+            (
+                400,
+                r#"{"ok":false,"error_code":400,"description":"Bad Request: odd"}"#,
+                TelegramError::Refused("Bad Request: odd".into()),
+            ),
+            (
+                401,
+                r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#,
+                TelegramError::Unauthorised("Unauthorized".into()),
+            ),
+            (
+                200,
+                r#"{"ok":false,"error_code":504,"description":"Gateway Timeout"}"#,
+                TelegramError::Server("Gateway Timeout".into()),
+            ),
+        ];
+        for (status, body, expected) in cases {
+            assert_eq!(error(status, body), expected, "{body}");
+        }
+        assert!(matches!(error(502, "<html>"), TelegramError::Server(_)));
+        assert!(matches!(error(200, "<html>"), TelegramError::Uncertain(_)));
+        assert!(matches!(error(200, r#"{"ok":true}"#), TelegramError::Uncertain(_)));
+    }
+
+    #[test]
+    fn a_sent_message_needs_no_more_than_its_id() {
+        let body = br#"{"ok":true,"result":{"message_id":7,"new_in_2031":{"x":[]}}}"#;
+        assert_eq!(read_answer::<Sent>(StatusCode::OK, body).unwrap().message_id, 7);
+    }
+}

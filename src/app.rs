@@ -1,0 +1,270 @@
+//! The only place that starts actors and connects them.
+//!
+//! Every port is made here, so that this file read from top to bottom is the list of who may tell
+//! whom what. Ingress and Persistence are shared by all chats; Conversation, Chunker, Heartbeat
+//! and Outbox are started for each conversation when its first turn comes.
+
+use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::actors::chunker::{Chunker, ChunkerPorts, ChunkerSettings};
+use crate::actors::conversation::{Conversation, ConversationPorts, ConversationSettings, Faculties};
+use crate::actors::heartbeat::{Heartbeat, HeartbeatSettings};
+use crate::actors::ingress::{Ingress, IngressPorts, IngressSettings, ToConversation};
+use crate::actors::outbox::{Outbox, OutboxPorts};
+use crate::actors::persistence::Persistence;
+use crate::domain::ids::ChatKey;
+use crate::domain::line::BeatStyle;
+use crate::edge::intake::{Intake, Verdict};
+use crate::edge::store::Store;
+use crate::edge::telegram::BotApi;
+use crate::edge::telegram::update::Update;
+use crate::messages::{Drain, RecordUpdate, StationLost, TakeUpdate};
+use crate::port::{Port, Station, Told};
+
+const EDGE: Station = Station::shared("edge");
+const APP: Station = Station::shared("app");
+const INGRESS: Station = Station::shared("ingress");
+const PERSISTENCE: Station = Station::shared("persistence");
+
+/// The world as the actors may use it.
+#[derive(Clone)]
+pub struct World {
+    /// Telegram; only the Outbox gets it.
+    pub api: Arc<dyn BotApi>,
+    /// The store; only Persistence gets it.
+    pub store: Arc<dyn Store>,
+    /// The model, the tools and the clock; only the Conversation gets them.
+    pub faculties: Faculties,
+}
+
+/// What the actors need to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For Ingress.
+    pub ingress: IngressSettings,
+    /// For every Conversation.
+    pub conversation: Arc<ConversationSettings>,
+    /// For every Chunker.
+    pub chunker: ChunkerSettings,
+    /// For every Heartbeat.
+    pub heartbeat: HeartbeatSettings,
+    /// How heartbeats show.
+    pub beat_style: BeatStyle,
+}
+
+/// The running actors, as the edges see them.
+pub struct App {
+    door: Door,
+    drain: Port<Drain>,
+    lost: Rc<Notify>,
+}
+
+impl App {
+    /// Starts the shared actors. Needs a `LocalSet` or an actix `System` around it.
+    pub fn start(world: World, settings: Settings) -> Self {
+        let lost = Rc::new(Notify::new());
+        let (ingress_context, ingress) = station::<Ingress>();
+        let (persistence_context, persistence) = station::<Persistence>();
+        let clock = world.faculties.clock;
+        let store = world.store.clone();
+        let ingress_settings = settings.ingress.clone();
+        let floor = Floor { world, settings, ingress: ingress.clone(), persistence: persistence.clone() };
+
+        let ports = IngressPorts {
+            record_update: Port::<RecordUpdate>::new(INGRESS, PERSISTENCE, persistence.clone().recipient()),
+            update_recorded: weak(PERSISTENCE, INGRESS, &ingress),
+            load_unfinished: Port::new(INGRESS, PERSISTENCE, persistence.recipient()),
+            unfinished_loaded: weak(PERSISTENCE, INGRESS, &ingress),
+            open: Box::new(move |key| floor.open(key)),
+        };
+        let settled = weak(PERSISTENCE, INGRESS, &ingress);
+        spawn_shared(PERSISTENCE, persistence_context, Persistence::new(store, settled), lost.clone());
+        spawn_shared(INGRESS, ingress_context, Ingress::new(ports, ingress_settings, clock), lost.clone());
+        Self {
+            door: Door(Port::new(EDGE, INGRESS, ingress.clone().recipient())),
+            drain: Port::new(APP, INGRESS, ingress.recipient()),
+            lost,
+        }
+    }
+
+    /// Where updates go in.
+    pub fn intake(&self) -> Arc<dyn Intake> {
+        Arc::new(self.door.clone())
+    }
+
+    /// Takes no more updates and waits until no turn is in flight.
+    pub async fn drain(&self) {
+        let (empty, emptied) = oneshot::channel();
+        if self.drain.tell(Drain { empty }).is_ok() {
+            // An error means that Ingress is gone: there is nothing to wait for.
+            let _gone = emptied.await;
+        }
+    }
+
+    /// Waits until an actor that all chats share has panicked: the process can't go on.
+    pub async fn lost(&self) {
+        self.lost.notified().await;
+    }
+}
+
+/// The way in: hands an update to Ingress and waits for its verdict.
+#[derive(Clone)]
+struct Door(Port<TakeUpdate>);
+
+impl Intake for Door {
+    fn take(&self, update: Update) -> BoxFuture<'static, Verdict> {
+        let (verdict, answered) = oneshot::channel();
+        let told = self.0.tell(TakeUpdate { update, verdict });
+        Box::pin(async move {
+            match told {
+                Ok(()) => answered.await.unwrap_or(Verdict::Stopping),
+                Err(_gone) => Verdict::Stopping,
+            }
+        })
+    }
+}
+
+/// What is needed to start a conversation's stations.
+struct Floor {
+    world: World,
+    settings: Settings,
+    ingress: Addr<Ingress>,
+    persistence: Addr<Persistence>,
+}
+
+impl Floor {
+    /// Starts the four stations of a conversation.
+    fn open(&self, key: ChatKey) -> ToConversation {
+        let [me, chunker_at, heartbeat_at, outbox_at] =
+            ["conversation", "chunker", "heartbeat", "outbox"].map(|role| Station::of(role, key));
+        let (conversation_context, conversation) = station::<Conversation>();
+        let (chunker_context, chunker) = station::<Chunker>();
+        let (heartbeat_context, heartbeat) = station::<Heartbeat>();
+        let (outbox_context, outbox) = station::<Outbox>();
+        let crew = Crew::new(key, &self.ingress);
+        let World { api, faculties, .. } = &self.world;
+        let settings = &self.settings;
+
+        let ports = OutboxPorts {
+            conversation_chunk_delivered: weak(outbox_at, me, &conversation),
+            chunker_chunk_delivered: weak(outbox_at, chunker_at, &chunker),
+            turn_closed: weak(outbox_at, me, &conversation),
+        };
+        crew.join("outbox", outbox_context, Outbox::new(ports, api.clone(), key, settings.beat_style));
+
+        let thinking = Port::new(heartbeat_at, outbox_at, outbox.clone().recipient());
+        crew.join("heartbeat", heartbeat_context, Heartbeat::new(thinking, settings.heartbeat));
+
+        let ports = ChunkerPorts {
+            heartbeat_first_chunk: Port::new(chunker_at, heartbeat_at, heartbeat.clone().recipient()),
+            outbox_first_chunk: Port::new(chunker_at, outbox_at, outbox.clone().recipient()),
+            deliver_chunk: Port::new(chunker_at, outbox_at, outbox.clone().recipient()),
+        };
+        crew.join("chunker", chunker_context, Chunker::new(ports, settings.chunker));
+
+        let persistence = &self.persistence;
+        let ports = ConversationPorts {
+            acknowledge: Port::new(me, outbox_at, outbox.clone().recipient()),
+            load_history: Port::new(me, PERSISTENCE, persistence.clone().recipient()),
+            history_loaded: weak(PERSISTENCE, me, &conversation),
+            turn_started: Port::new(me, heartbeat_at, heartbeat.clone().recipient()),
+            delta_arrived: Port::new(me, chunker_at, chunker.clone().recipient()),
+            answer_ended: Port::new(me, chunker_at, chunker.clone().recipient()),
+            discard_rest: Port::new(me, chunker_at, chunker.recipient()),
+            heartbeat_turn_ended: Port::new(me, heartbeat_at, heartbeat.recipient()),
+            outbox_turn_ended: Port::new(me, outbox_at, outbox.recipient()),
+            save_answer: Port::new(me, PERSISTENCE, persistence.clone().recipient()),
+            answer_saved: weak(PERSISTENCE, me, &conversation),
+            save_outcome: Port::new(me, PERSISTENCE, persistence.clone().recipient()),
+        };
+        let actor = Conversation::new(key, ports, settings.conversation.clone(), faculties.clone());
+        crew.join("conversation", conversation_context, actor);
+
+        ToConversation {
+            user_said: Port::new(INGRESS, me, conversation.clone().recipient()),
+            abandon_turn: Port::new(INGRESS, me, conversation.recipient()),
+        }
+    }
+}
+
+/// The stations of one conversation: they work together or not at all. A panic in one ends the
+/// others, and Ingress is told.
+struct Crew {
+    key: ChatKey,
+    members: Rc<RefCell<Vec<AbortHandle>>>,
+    lost: Port<StationLost>,
+}
+
+impl Crew {
+    fn new(key: ChatKey, ingress: &Addr<Ingress>) -> Self {
+        Self { key, members: Rc::default(), lost: weak(APP, INGRESS, ingress) }
+    }
+
+    fn join<A: Actor<Context = Context<A>>>(&self, role: &'static str, context: Context<A>, actor: A) {
+        let (key, members, lost) = (self.key, self.members.clone(), self.lost.clone());
+        let member = spawn(context, actor, move || {
+            tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up");
+            for member in members.borrow_mut().drain(..) {
+                member.abort();
+            }
+            lost.tell_if_there(StationLost { key, role });
+        });
+        self.members.borrow_mut().push(member);
+    }
+}
+
+/// A context and the address that others need before the actor can be built.
+fn station<A: Actor<Context = Context<A>>>() -> (Context<A>, Addr<A>) {
+    let mut context = Context::new();
+    // Without bound: actix counts a mailbox's room for each sender and would not bound it anyway.
+    // Work is bounded by credits instead: turns in flight, one unanswered part for each chat.
+    context.set_mailbox_capacity(0);
+    let address = context.address();
+    (context, address)
+}
+
+/// A back edge, or what is given to another station for its answer: holds nobody alive.
+fn weak<M: Told, A>(from: Station, to: Station, address: &Addr<A>) -> Port<M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+{
+    Port::weak(from, to, &address.clone().recipient())
+}
+
+fn spawn<A: Actor<Context = Context<A>>>(
+    context: Context<A>,
+    actor: A,
+    panicked: impl FnOnce() + 'static,
+) -> AbortHandle {
+    // actix swallows a panic: without this the actor would be gone without a word.
+    let running = AssertUnwindSafe(context.into_future(actor)).catch_unwind();
+    let watched = async move {
+        if running.await.is_err() {
+            panicked();
+        }
+    };
+    tokio::task::spawn_local(watched).abort_handle()
+}
+
+fn spawn_shared<A: Actor<Context = Context<A>>>(
+    at: Station,
+    context: Context<A>,
+    actor: A,
+    lost: Rc<Notify>,
+) {
+    spawn(context, actor, move || {
+        tracing::error!("{at} panicked: the server can't go on");
+        lost.notify_one();
+    });
+}

@@ -1,0 +1,297 @@
+//! Every setting: its unit in its name, its default here and, equal to it, in `config.toml`.
+//!
+//! Later sources win: the defaults, a file, the environment (`BRIGADE_<SECTION>__<KEY>`, then the
+//! well-known names such as `OPENAI_MODEL`). Secrets come from the environment only, or from a
+//! file that the environment names (`OPENAI_API_KEY_FILE`).
+
+mod secrets;
+mod source;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
+use crate::domain::line::BeatStyle;
+use crate::domain::turn::FirstCall;
+
+pub use secrets::{Secret, Secrets};
+pub use source::{ConfigError, Environment, load};
+
+/// All settings but the secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The Bot API.
+    pub telegram: Telegram,
+    /// The language model.
+    pub llm: Llm,
+    /// Where turns are kept.
+    pub store: Store,
+    /// The web server.
+    pub http: Http,
+    /// How answers are sent.
+    pub delivery: Delivery,
+    /// "Thinking...".
+    pub heartbeat: Heartbeat,
+    /// What the model is told of the conversation so far.
+    pub history: History,
+    /// The orderly end.
+    pub shutdown: Shutdown,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// `[telegram]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telegram {
+    /// Where the Bot API is.
+    pub api_url: String,
+    /// This server's public base address; when set, updates come by webhook.
+    pub webhook_url: String,
+    /// Updates that Telegram may deliver at once (1–100).
+    pub max_connections: u8,
+    /// How long one `getUpdates` waits for an update, in seconds.
+    pub poll_timeout_s: u32,
+    /// How long any other call may take.
+    pub call_timeout_ms: u64,
+}
+
+/// `[llm]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Llm {
+    /// Where the Chat Completions API is.
+    pub base_url: String,
+    /// Which model answers.
+    pub model: String,
+    /// Files whose joined text is the system message.
+    pub instructions: Vec<PathBuf>,
+    /// Whether the first call of a turn is streamed.
+    pub first_call: FirstCall,
+    /// How often the model may have tools run in one turn; 0 offers no tools.
+    pub max_tool_rounds: u32,
+    /// How long one tool may take.
+    pub tool_timeout_ms: u64,
+    /// Characters of a tool's result that the model is given.
+    pub max_tool_result_chars: usize,
+    /// How long to wait for a connection.
+    pub connect_timeout_ms: u64,
+    /// How long to wait for the first token, or for a whole answer.
+    pub first_token_timeout_ms: u64,
+    /// How long a stream may be silent.
+    pub idle_timeout_ms: u64,
+    /// Bytes of one answer; a longer one is broken off.
+    pub max_answer_bytes: usize,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// The folder of the embedded store, created when missing.
+    pub path: PathBuf,
+    /// The database's name, where MongoDB is the store.
+    pub mongodb_database: String,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The address to listen on.
+    pub host: String,
+    /// The port to listen on.
+    pub port: u16,
+    /// Bytes of one webhook body.
+    pub max_body_bytes: usize,
+    /// Turns in flight; more updates are refused until one has ended.
+    pub max_turns_in_flight: usize,
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// Characters of one send, at most.
+    pub chunk_chars: usize,
+    /// Where a send may end.
+    pub chunk_boundary: Boundary,
+}
+
+/// `[heartbeat]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Heartbeat {
+    /// Between two beats, and before the first.
+    pub every_ms: u64,
+    /// Beats in one turn; 0 for none.
+    pub max_beats: u32,
+    /// How a beat shows.
+    pub style: BeatStyle,
+}
+
+/// `[history]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct History {
+    /// Turns that the model is told of.
+    pub max_turns: usize,
+    /// Characters of them all.
+    pub max_chars: usize,
+}
+
+/// `[shutdown]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long running turns may take to end.
+    pub grace_ms: u64,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub filter: String,
+}
+
+impl Default for Telegram {
+    fn default() -> Self {
+        Self {
+            api_url: "https://api.telegram.org".to_owned(),
+            webhook_url: String::new(),
+            max_connections: 40,
+            poll_timeout_s: 50,
+            call_timeout_ms: 30_000,
+        }
+    }
+}
+
+impl Default for Llm {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.openai.com/v1".to_owned(),
+            model: "gpt-4o-mini".to_owned(),
+            instructions: Vec::new(),
+            first_call: FirstCall::Whole,
+            max_tool_rounds: 5,
+            tool_timeout_ms: 10_000,
+            max_tool_result_chars: 16_000,
+            connect_timeout_ms: 10_000,
+            first_token_timeout_ms: 120_000,
+            idle_timeout_ms: 60_000,
+            max_answer_bytes: 1_048_576,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: "data".into(), mongodb_database: "brigade".to_owned() }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            host: "0.0.0.0".to_owned(),
+            port: 8080,
+            max_body_bytes: 1_048_576,
+            max_turns_in_flight: 10_000,
+        }
+    }
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { chunk_chars: 300, chunk_boundary: Boundary::Natural }
+    }
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { every_ms: 5_000, max_beats: 24, style: BeatStyle::Message }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { max_turns: 40, max_chars: 60_000 }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace_ms: 30_000 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// The values that are of the right type but impossible: the key, the value, what is allowed.
+    fn impossible(&self) -> Vec<(&'static str, String, String)> {
+        let mut wrong = Vec::new();
+        let mut within = |key, value: u64, least: u64, most: u64| {
+            if !(least..=most).contains(&value) {
+                wrong.push((key, value.to_string(), format!("a number from {least} to {most}")));
+            }
+        };
+        let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+        within("telegram.max_connections", self.telegram.max_connections.into(), 1, 100);
+        within("telegram.poll_timeout_s", self.telegram.poll_timeout_s.into(), 1, 300);
+        within("telegram.call_timeout_ms", self.telegram.call_timeout_ms, 100, DAY_MS);
+        within("llm.max_tool_rounds", self.llm.max_tool_rounds.into(), 0, 100);
+        within("llm.tool_timeout_ms", self.llm.tool_timeout_ms, 1, DAY_MS);
+        within("llm.max_tool_result_chars", size(self.llm.max_tool_result_chars), 1, 10_000_000);
+        within("llm.connect_timeout_ms", self.llm.connect_timeout_ms, 1, DAY_MS);
+        within("llm.first_token_timeout_ms", self.llm.first_token_timeout_ms, 1, DAY_MS);
+        within("llm.idle_timeout_ms", self.llm.idle_timeout_ms, 1, DAY_MS);
+        within("llm.max_answer_bytes", size(self.llm.max_answer_bytes), 1, 1 << 30);
+        within("http.max_body_bytes", size(self.http.max_body_bytes), 1024, 1 << 30);
+        within("http.max_turns_in_flight", size(self.http.max_turns_in_flight), 1, 10_000_000);
+        within("delivery.chunk_chars", size(self.delivery.chunk_chars), 1, size(MESSAGE_UTF16));
+        within("heartbeat.every_ms", self.heartbeat.every_ms, 100, DAY_MS);
+        within("heartbeat.max_beats", self.heartbeat.max_beats.into(), 0, 10_000);
+        within("history.max_turns", size(self.history.max_turns), 0, 10_000);
+        within("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS);
+        self.impossible_texts(&mut wrong);
+        wrong
+    }
+
+    fn impossible_texts(&self, wrong: &mut Vec<(&'static str, String, String)>) {
+        let mut must = |key, value: &str, holds: bool, allowed: &str| {
+            if !holds {
+                wrong.push((key, format!("'{value}'"), allowed.to_owned()));
+            }
+        };
+        let is_url = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+        let url = "an address that begins with http:// or https://";
+        let Self { telegram, llm, store, log, .. } = self;
+        must("telegram.api_url", &telegram.api_url, is_url(&telegram.api_url), url);
+        must("llm.base_url", &llm.base_url, is_url(&llm.base_url), url);
+        let webhook = &telegram.webhook_url;
+        must("telegram.webhook_url", webhook, webhook.is_empty() || is_url(webhook), url);
+        must("llm.model", &llm.model, !llm.model.trim().is_empty(), "the name of a model");
+        let database = &store.mongodb_database;
+        let is_name = !database.is_empty()
+            && database.len() < 64
+            && !database.contains(['/', '\\', '.', ' ', '"', '$']);
+        must(
+            "store.mongodb_database",
+            database,
+            is_name,
+            "a name of at most 63 characters without / \\ . \" $ or spaces",
+        );
+        let filter = tracing_subscriber::EnvFilter::try_new(&log.filter);
+        must("log.filter", &log.filter, filter.is_ok(), "a filter such as 'info' or 'info,flow=debug'");
+    }
+}

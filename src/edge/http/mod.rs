@@ -1,0 +1,176 @@
+//! The web server: Telegram's webhook and the health check.
+//!
+//! 200 tells Telegram to forget the update, so it is said only when the update is on record, was
+//! so before, or can never be handled. Everything else makes Telegram come again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use subtle::ConstantTimeEq;
+
+use super::intake::{Intake, Verdict};
+use super::telegram::update::Update;
+
+/// Where Telegram sends updates, below the public base address.
+pub const WEBHOOK_PATH: &str = "/webhook";
+
+/// The header in which Telegram sends the secret back.
+pub const SECRET_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
+
+/// What the handlers share.
+pub struct Gate {
+    intake: Arc<dyn Intake>,
+    secret: String,
+    max_body_bytes: usize,
+    stopping: AtomicBool,
+    ignored: AtomicU64,
+}
+
+impl Gate {
+    /// A gate that lets updates with `secret` in to `intake`.
+    pub fn new(intake: Arc<dyn Intake>, secret: String, max_body_bytes: usize) -> Self {
+        Self { intake, secret, max_body_bytes, stopping: AtomicBool::new(false), ignored: AtomicU64::new(0) }
+    }
+
+    /// From now on the health check fails, so that a load balancer sends nothing more.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Updates that were acknowledged because they can never be handled.
+    pub fn ignored(&self) -> u64 {
+        self.ignored.load(Ordering::Relaxed)
+    }
+
+    fn admits(&self, request: &HttpRequest) -> bool {
+        let given = request.headers().get(SECRET_HEADER).map_or(&b""[..], |value| value.as_bytes());
+        !given.is_empty() && bool::from(given.ct_eq(self.secret.as_bytes()))
+    }
+}
+
+/// The routes: `POST /webhook` and `GET /healthz`.
+pub fn routes(gate: Data<Gate>) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(gate)
+            .route(WEBHOOK_PATH, web::post().to(webhook))
+            .route("/healthz", web::get().to(healthz));
+    }
+}
+
+async fn webhook(request: HttpRequest, gate: Data<Gate>, payload: Payload) -> HttpResponse {
+    if !gate.admits(&request) {
+        return refuse(StatusCode::UNAUTHORIZED, "the secret is wrong or missing");
+    }
+    let body = match payload.to_bytes_limited(gate.max_body_bytes).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => {
+            return refuse(StatusCode::BAD_REQUEST, &format!("the body can't be read: {error}"));
+        }
+        Err(_) => {
+            return refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("the body is over {} bytes", gate.max_body_bytes),
+            );
+        }
+    };
+    match Update::from_json(&body) {
+        Ok(update) => answer(gate.intake.take(update).await, &gate),
+        Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+fn answer(verdict: Verdict, gate: &Gate) -> HttpResponse {
+    let (retry_after_s, why) = match verdict {
+        Verdict::Accepted | Verdict::Duplicate => return HttpResponse::Ok().finish(),
+        Verdict::Ignored(_) => {
+            gate.ignored.fetch_add(1, Ordering::Relaxed);
+            return HttpResponse::Ok().finish();
+        }
+        Verdict::Full => (1, "too many turns are in flight"),
+        Verdict::StoreAway => (5, "the store is away"),
+        Verdict::Stopping => (1, "the server is stopping"),
+    };
+    let mut response = HttpResponse::ServiceUnavailable();
+    response.insert_header((RETRY_AFTER, retry_after_s)).body(why)
+}
+
+fn refuse(status: StatusCode, why: &str) -> HttpResponse {
+    HttpResponse::build(status).body(why.to_owned())
+}
+
+async fn healthz(gate: Data<Gate>) -> HttpResponse {
+    let json = |mut response: actix_web::HttpResponseBuilder, status: &'static str| {
+        response
+            .insert_header((CONTENT_TYPE, "application/json"))
+            .body(format!("{{\"status\":\"{status}\"}}"))
+    };
+    match gate.stopping.load(Ordering::Relaxed) {
+        false => json(HttpResponse::Ok(), "ok"),
+        true => json(HttpResponse::ServiceUnavailable(), "stopping"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use futures::future::BoxFuture;
+
+    use super::*;
+
+    /// Answers by the update's id.
+    struct Fixed;
+
+    impl Intake for Fixed {
+        fn take(&self, update: Update) -> BoxFuture<'static, Verdict> {
+            let verdict = match update.id {
+                1 => Verdict::Accepted,
+                2 => Verdict::Duplicate,
+                3 => Verdict::Ignored("odd"),
+                4 => Verdict::Full,
+                5 => Verdict::StoreAway,
+                _ => Verdict::Stopping,
+            };
+            Box::pin(std::future::ready(verdict))
+        }
+    }
+
+    async fn post(body: impl Into<web::Bytes>, secret: Option<&str>) -> (u16, Option<String>) {
+        let gate = Data::new(Gate::new(Arc::new(Fixed), "right".into(), 1024));
+        let app = init_service(actix_web::App::new().configure(routes(gate))).await;
+        let mut request = TestRequest::post().uri("/webhook").set_payload(body.into());
+        if let Some(secret) = secret {
+            request = request.insert_header((SECRET_HEADER, secret));
+        }
+        let response = call_service(&app, request.to_request()).await;
+        let wait = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), wait)
+    }
+
+    #[tokio::test]
+    async fn statuses() {
+        for (body, secret, status) in [
+            (r#"{"update_id":1}"#, None, 401),
+            (r#"{"update_id":1}"#, Some(""), 401),
+            (r#"{"update_id":1}"#, Some("wrong"), 401),
+            (r#"{"update_id":1}"#, Some("right"), 200),
+            (r#"{"update_id":2}"#, Some("right"), 200),
+            (r#"{"update_id":3}"#, Some("right"), 200),
+            (r#"{"update_id":"x"}"#, Some("right"), 400),
+            ("<html>", Some("right"), 400),
+            ("", Some("right"), 400),
+        ] {
+            assert_eq!(post(body, secret).await, (status, None), "{body} {secret:?}");
+        }
+        for update in 4..=6 {
+            let (status, wait) = post(format!("{{\"update_id\":{update}}}"), Some("right")).await;
+            assert_eq!((status, wait.is_some()), (503, true));
+        }
+        assert_eq!(post(vec![b' '; 1025], Some("right")).await.0, 413);
+        assert_eq!(post(vec![b' '; 1025], None).await.0, 401);
+    }
+}
