@@ -1,10 +1,13 @@
-//! brigade: a Telegram bot server whose stations are actors.
+#![doc = include_str!("ARCHITECTURE.md")]
 #![forbid(unsafe_code)]
 
 pub mod actors;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod edge;
 pub mod messages;
 pub mod port;
+pub mod sandbox;
+pub mod server;

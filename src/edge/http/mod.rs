@@ -41,6 +41,11 @@ impl Gate {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// What Telegram is to send with every update.
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
     /// Updates that were acknowledged because they can never be handled.
     pub fn ignored(&self) -> u64 {
         self.ignored.load(Ordering::Relaxed)

@@ -1,0 +1,99 @@
+//! The command line: one file for each command.
+
+mod sandbox;
+mod serve;
+mod transcripts;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Config, ConfigError, Environment, Secrets};
+use crate::server::ServerError;
+
+/// The exit code for settings that can't be used; clap's own for wrong arguments.
+const WRONG_SETTINGS: u8 = 2;
+
+/// A Telegram bot server for language models.
+///
+/// Every accepted message is answered once, in order, to its last word, and is on record.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+struct Arguments {
+    /// Read settings from FILE instead of ./config.toml.
+    ///
+    /// The file may be partial. The environment overrides it: any key as
+    /// BRIGADE_<SECTION>__<KEY>, for example BRIGADE_HEARTBEAT__EVERY_MS=3000.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Sandbox(sandbox::Sandbox),
+    #[command(subcommand)]
+    Transcripts(transcripts::TranscriptsCommand),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Server(#[from] ServerError),
+    #[error("{0}")]
+    Transcripts(#[from] transcripts::TranscriptsError),
+    #[error("{0}")]
+    Sandbox(String),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run_command(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("error: {failed}");
+            match failed {
+                Failed::Config(_) => ExitCode::from(WRONG_SETTINGS),
+                Failed::Server(error) if error.is_of_settings() => ExitCode::from(WRONG_SETTINGS),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run_command(arguments: Arguments) -> Result<(), Failed> {
+    let (config, secrets) = config::load(arguments.config.as_deref(), &Environment::of_process())?;
+    let system = actix_rt::System::new();
+    match arguments.command {
+        Command::Serve(serve) => {
+            log_to_stderr(&config.log.filter);
+            system.block_on(serve.run(&config, &secrets))
+        }
+        Command::Sandbox(sandbox) => system.block_on(sandbox.run(config)),
+        Command::Transcripts(command) => system.block_on(show_transcripts(command, &config, &secrets)),
+    }
+}
+
+async fn show_transcripts(
+    command: transcripts::TranscriptsCommand,
+    config: &Config,
+    secrets: &Secrets,
+) -> Result<(), Failed> {
+    let store = crate::server::open_store(config, secrets).await.map_err(ServerError::from)?;
+    Ok(transcripts::run(command, store, &mut std::io::stdout().lock()).await?)
+}
+
+fn log_to_stderr(filter: &str) {
+    // The filter was checked with the other settings.
+    let filter = EnvFilter::try_new(filter).unwrap_or_default();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

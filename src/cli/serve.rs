@@ -1,0 +1,74 @@
+//! `brigade serve`: the bot on Telegram.
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Failed;
+use crate::config::{Config, Secrets};
+use crate::server::{Mode, Server};
+
+/// Run the bot on Telegram.
+///
+/// Needs TELEGRAM_BOT_TOKEN and OPENAI_API_KEY in the environment. Updates come by webhook when
+/// TELEGRAM_WEBHOOK_URL is set (listening on PORT, default 8080), otherwise by polling, which needs
+/// no port. Turns are kept in MongoDB when MONGODB_URI is set, otherwise in the folder `store.path`
+/// (default ./data).
+///
+/// SIGTERM and Ctrl-C end it in order: running turns may end within shutdown.grace_ms, the rest is
+/// taken up at the next start. A second signal ends it at once.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// How updates come; without it, by webhook when TELEGRAM_WEBHOOK_URL is set.
+    ///
+    /// `polling` removes a webhook that is set for the bot.
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+}
+
+impl Serve {
+    pub(super) async fn run(self, config: &Config, secrets: &Secrets) -> Result<(), Failed> {
+        let mut first = Stop::listen();
+        let server = tokio::select! {
+            biased;
+            () = first.asked() => return Ok(()),
+            started = Server::start(config, secrets, self.mode) => started?,
+        };
+        let mut second = Stop::listen();
+        server.run(first.asked(), second.asked_twice()).await?;
+        Ok(())
+    }
+}
+
+/// The signals that ask the process to stop.
+struct Stop {
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+}
+
+impl Stop {
+    fn listen() -> Self {
+        // Where signals can't be listened for, their default ends the process, which loses nothing.
+        Self { terminate: signal(SignalKind::terminate()).ok(), interrupt: signal(SignalKind::interrupt()).ok() }
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            () = received(&mut self.terminate) => {}
+            () = received(&mut self.interrupt) => {}
+        }
+    }
+
+    async fn asked_twice(&mut self) {
+        self.asked().await;
+        self.asked().await;
+    }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}

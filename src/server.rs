@@ -1,0 +1,369 @@
+//! The whole server: settings in, edges and actors connected, updates flowing, an orderly end.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::HttpServer;
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::Client;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::actors::chunker::ChunkerSettings;
+use crate::actors::conversation::{ConversationSettings, Faculties};
+use crate::actors::heartbeat::HeartbeatSettings;
+use crate::actors::ingress::IngressSettings;
+use crate::app::{App, Settings, World};
+use crate::config::{Config, Secrets};
+use crate::domain::commands;
+use crate::domain::history::Limits;
+use crate::domain::time::Clock;
+use crate::domain::turn::TurnRules;
+use crate::edge::http::{Gate, WEBHOOK_PATH, routes};
+use crate::edge::llm::chat_completions::{self, ChatCompletions};
+use crate::edge::store::mongo::MongoStore;
+use crate::edge::store::sqlite::SqliteStore;
+use crate::edge::store::{Store, StoreError};
+use crate::edge::telegram::TelegramError;
+use crate::edge::telegram::bot_api::{BotApiClient, Identity, Webhook};
+use crate::edge::telegram::poller;
+use crate::edge::telegram::update::ALLOWED_UPDATES;
+use crate::edge::tools::Toolbox;
+
+/// How updates come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Telegram posts them to `POST /webhook`.
+    Webhook,
+    /// The server asks for them.
+    Polling,
+}
+
+/// Why the server can't start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A setting without which nothing works.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// A file of instructions that can't be read.
+    #[error("the instructions in {} can't be read: {error}; check llm.instructions", path.display())]
+    Instructions {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The store can't be opened.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// Telegram refused.
+    #[error("{0}")]
+    Telegram(#[from] TelegramError),
+    /// The port can't be had.
+    #[error("can't listen on {address}: {error}; choose another port with PORT")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The http client can't be made.
+    #[error("the http client can't be made: {0}")]
+    Client(#[from] reqwest::Error),
+    /// An actor that all chats share panicked.
+    #[error("an actor that all chats share panicked; what is owed is taken up at the next start")]
+    Lost,
+}
+
+impl ServerError {
+    /// Whether the settings are at fault, not the world.
+    pub fn is_of_settings(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Instructions { .. })
+    }
+}
+
+/// A running server.
+pub struct Server {
+    app: App,
+    gate: Data<Gate>,
+    http: Option<Http>,
+    poller: Option<JoinHandle<Result<(), TelegramError>>>,
+    grace: Duration,
+}
+
+struct Http {
+    handle: ServerHandle,
+    port: u16,
+}
+
+impl Server {
+    /// Starts the server. Without `mode`, updates come by webhook when a public address is set.
+    /// Waits for a store or a Telegram that can't be reached now. Runs in an actix `System`.
+    ///
+    /// # Errors
+    /// [`ServerError`], each with what to do.
+    pub async fn start(config: &Config, secrets: &Secrets, mode: Option<Mode>) -> Result<Self, ServerError> {
+        let by_address = if config.telegram.webhook_url.is_empty() { Mode::Polling } else { Mode::Webhook };
+        let webhook_secret = webhook_secret(config, secrets, mode.unwrap_or(by_address))?;
+        let (api, model, instructions) = (bot_api(config, secrets)?, model(config, secrets)?, instructions(config)?);
+        let store = open_store(config, secrets).await?;
+        let bot = until_reached("reach telegram", || api.get_me(), TelegramError::is_passing).await?;
+        tracing::info!(bot = bot.id, "this is @{}", bot.username);
+        let world = World {
+            api: Arc::new(api.clone()),
+            store,
+            faculties: Faculties { model: Arc::new(model), tools: toolbox(config), clock: wall_clock() },
+        };
+        let app = App::start(world, settings(config, &bot, instructions));
+        let gate = Gate::new(app.intake(), webhook_secret, config.http.max_body_bytes);
+        let mut server = Self {
+            app,
+            gate: Data::new(gate),
+            http: None,
+            poller: None,
+            grace: Duration::from_millis(config.shutdown.grace_ms),
+        };
+        if let Err(error) = api.set_my_commands(&commands::MENU).await {
+            tracing::warn!("the menu of commands can't be set: {error}");
+        }
+        match mode.unwrap_or(by_address) {
+            Mode::Webhook => server.receive_by_webhook(config, &api).await?,
+            Mode::Polling => server.receive_by_polling(config, api, mode.is_some()).await?,
+        }
+        Ok(server)
+    }
+
+    async fn receive_by_webhook(&mut self, config: &Config, api: &BotApiClient) -> Result<(), ServerError> {
+        let http = listen(config, self.gate.clone())?;
+        tracing::info!("listening on http://{}:{}{WEBHOOK_PATH}", config.http.host, http.port);
+        self.http = Some(http);
+        let address = config.telegram.webhook_url.trim_end_matches('/');
+        if address.is_empty() {
+            tracing::warn!("TELEGRAM_WEBHOOK_URL is not set: setWebhook is left to you");
+            return Ok(());
+        }
+        let webhook = Webhook {
+            url: format!("{}{WEBHOOK_PATH}", address.trim_end_matches(WEBHOOK_PATH)),
+            secret_token: self.gate.secret().to_owned(),
+            allowed_updates: ALLOWED_UPDATES.to_vec(),
+            max_connections: config.telegram.max_connections,
+        };
+        until_reached("set the webhook", || api.set_webhook(&webhook), TelegramError::is_passing).await?;
+        tracing::info!("telegram sends updates to {}", webhook.url);
+        Ok(())
+    }
+
+    /// Only an operator who asks for polling by name has a webhook removed for it: it may be that
+    /// of the same bot in production.
+    async fn receive_by_polling(
+        &mut self,
+        config: &Config,
+        api: BotApiClient,
+        remove_webhook: bool,
+    ) -> Result<(), ServerError> {
+        if remove_webhook {
+            until_reached("remove the webhook", || api.delete_webhook(), TelegramError::is_passing).await?;
+        }
+        let polling = poller::poll(api, self.app.intake(), config.telegram.poll_timeout_s);
+        self.poller = Some(tokio::task::spawn_local(polling));
+        tracing::info!("polling for updates");
+        Ok(())
+    }
+
+    /// The port of the web server, when updates come by webhook.
+    pub fn port(&self) -> Option<u16> {
+        self.http.as_ref().map(|http| http.port)
+    }
+
+    /// Serves until `stop` is ready, then ends in order: nothing new is taken, running turns may
+    /// end within `shutdown.grace_ms`, the rest stays on record. When `stop_at_once` is ready, it
+    /// ends without waiting.
+    ///
+    /// # Errors
+    /// [`ServerError::Lost`] after a panic that concerns all chats, [`ServerError::Telegram`] when
+    /// the token was revoked.
+    pub async fn run(
+        mut self,
+        stop: impl Future<Output = ()>,
+        stop_at_once: impl Future<Output = ()>,
+    ) -> Result<(), ServerError> {
+        let poller = self.poller.take();
+        let abort = poller.as_ref().map(JoinHandle::abort_handle);
+        let ended = tokio::select! {
+            biased;
+            () = self.app.lost() => Err(ServerError::Lost),
+            Some(error) = poll_ended(poller) => Err(ServerError::Telegram(error)),
+            () = stop => Ok(()),
+        };
+        self.gate.stop();
+        if let Some(abort) = abort {
+            abort.abort();
+        }
+        if ended.is_ok() {
+            tracing::info!("stopping: running turns may end within {:?}", self.grace);
+            tokio::select! {
+                biased;
+                () = self.app.drain() => tracing::info!("stopped, nothing is owed"),
+                () = stop_at_once => tracing::warn!("stopped at once; what is owed is taken up at the next start"),
+                () = tokio::time::sleep(self.grace) => {
+                    tracing::warn!("stopped; turns that took too long are taken up at the next start");
+                }
+            }
+        }
+        if let Some(http) = self.http {
+            http.handle.stop(false).await;
+        }
+        ended
+    }
+}
+
+/// The error that ended polling; never ready when there is no polling.
+async fn poll_ended(poller: Option<JoinHandle<Result<(), TelegramError>>>) -> Option<TelegramError> {
+    match poller {
+        Some(poller) => poller.await.ok()?.err(),
+        None => std::future::pending().await,
+    }
+}
+
+fn webhook_secret(config: &Config, secrets: &Secrets, mode: Mode) -> Result<String, ServerError> {
+    match &secrets.webhook_secret {
+        Some(secret) => Ok(secret.reveal().to_owned()),
+        None if mode == Mode::Webhook && config.telegram.webhook_url.is_empty() => Err(ServerError::Missing(
+            "webhook mode needs TELEGRAM_WEBHOOK_URL, this server's public address; \
+             or, where you call setWebhook yourself, TELEGRAM_WEBHOOK_SECRET",
+        )),
+        // Telegram is told a new one at every start, so nobody needs to keep it.
+        None => Ok(Uuid::new_v4().simple().to_string()),
+    }
+}
+
+fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient, ServerError> {
+    let token = secrets.bot_token.as_ref().ok_or(ServerError::Missing(
+        "TELEGRAM_BOT_TOKEN is not set; get a token from @BotFather, or try 'brigade sandbox', which needs none",
+    ))?;
+    let timeout = Duration::from_millis(config.telegram.call_timeout_ms);
+    let client = Client::builder().connect_timeout(timeout).build()?;
+    Ok(BotApiClient::new(client, &config.telegram.api_url, token.reveal(), timeout))
+}
+
+fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerError> {
+    let llm = &config.llm;
+    if secrets.api_key.is_none() && llm.base_url == Config::default().llm.base_url {
+        return Err(ServerError::Missing(
+            "OPENAI_API_KEY is not set; set it, or OPENAI_BASE_URL for a server that needs none",
+        ));
+    }
+    let settings = chat_completions::Settings {
+        base_url: llm.base_url.clone(),
+        api_key: secrets.api_key.as_ref().map(|key| key.reveal().to_owned()),
+        model: llm.model.clone(),
+        temperature: None,
+        connect_timeout: Duration::from_millis(llm.connect_timeout_ms),
+        first_token_timeout: Duration::from_millis(llm.first_token_timeout_ms),
+        idle_timeout: Duration::from_millis(llm.idle_timeout_ms),
+        max_answer_bytes: llm.max_answer_bytes,
+    };
+    Ok(ChatCompletions::new(settings)?)
+}
+
+fn toolbox(config: &Config) -> Toolbox {
+    if config.llm.max_tool_rounds == 0 { Toolbox::default() } else { Toolbox::standard() }
+}
+
+fn instructions(config: &Config) -> Result<Arc<str>, ServerError> {
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).map_err(|error| ServerError::Instructions { path: path.clone(), error })
+    };
+    let texts = config.llm.instructions.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(texts.iter().map(|text| text.trim()).collect::<Vec<_>>().join("\n\n").into())
+}
+
+/// Opens the store that the settings name.
+///
+/// # Errors
+/// [`StoreError`] when the settings are wrong; a MongoDB that can't be reached now is waited for.
+pub async fn open_store(config: &Config, secrets: &Secrets) -> Result<Arc<dyn Store>, StoreError> {
+    let Some(uri) = &secrets.mongodb_uri else {
+        let path = &config.store.path;
+        tracing::info!("turns are kept in the embedded store in {}", path.display());
+        return Ok(Arc::new(SqliteStore::open(path)?));
+    };
+    let store = MongoStore::connect(uri.reveal(), &config.store.mongodb_database).await?;
+    let is_away = |error: &StoreError| matches!(error, StoreError::Away(_));
+    until_reached("reach mongodb", || store.prepare(), is_away).await?;
+    tracing::info!("turns are kept in mongodb, database {}", config.store.mongodb_database);
+    Ok(Arc::new(store))
+}
+
+async fn until_reached<T, E, F>(
+    what: &str,
+    call: impl FnMut() -> F,
+    is_passing: impl FnMut(&E) -> bool,
+) -> Result<T, E>
+where
+    E: std::fmt::Display,
+    F: Future<Output = Result<T, E>>,
+{
+    let waits = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(30))
+        .without_max_times();
+    call.retry(waits)
+        .sleep(tokio::time::sleep)
+        .when(is_passing)
+        .notify(|error, wait| tracing::warn!("could not {what}, trying again in {wait:?}: {error}"))
+        .await
+}
+
+fn wall_clock() -> Clock {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Clock::starting_at(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn settings(config: &Config, bot: &Identity, instructions: Arc<str>) -> Settings {
+    let Config { llm, delivery, heartbeat, history, http, .. } = config;
+    Settings {
+        ingress: IngressSettings {
+            bot: bot.id,
+            bot_username: bot.username.clone(),
+            max_turns_in_flight: http.max_turns_in_flight,
+        },
+        conversation: Arc::new(ConversationSettings {
+            instructions,
+            history: Limits { max_turns: history.max_turns, max_chars: history.max_chars },
+            rules: TurnRules {
+                first_call: llm.first_call,
+                max_tool_rounds: llm.max_tool_rounds,
+                max_tool_result_chars: llm.max_tool_result_chars,
+            },
+            tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
+        }),
+        chunker: ChunkerSettings { boundary: delivery.chunk_boundary, chunk_chars: delivery.chunk_chars },
+        heartbeat: HeartbeatSettings {
+            every: Duration::from_millis(heartbeat.every_ms),
+            max_beats: heartbeat.max_beats,
+        },
+        beat_style: heartbeat.style,
+    }
+}
+
+fn listen(config: &Config, gate: Data<Gate>) -> Result<Http, ServerError> {
+    let address = format!("{}:{}", config.http.host, config.http.port);
+    let failed = |error| ServerError::Listen { address: address.clone(), error };
+    let listener = TcpListener::bind((config.http.host.as_str(), config.http.port)).map_err(failed)?;
+    let port = listener.local_addr().map_err(failed)?.port();
+    let server = HttpServer::new(move || actix_web::App::new().configure(routes(gate.clone())))
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .map_err(failed)?
+        .run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(Http { handle, port })
+}
