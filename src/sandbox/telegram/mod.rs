@@ -1,16 +1,18 @@
 //! A simulated Telegram.
 //!
 //! [`state::World`] holds the rules and never waits; [`shared::SharedWorld`] is the handle on it
-//! that keeps the time; `http` and [`memory`] are the two doors.
+//! that keeps the time; [`http`] and [`memory`] are the two doors.
 
 pub mod error;
 pub mod events;
 pub mod faults;
+pub mod http;
 pub mod memory;
 pub mod params;
 pub mod shared;
 pub mod state;
 pub mod updates;
+pub mod webhook;
 
 mod commands;
 mod json;
