@@ -1,0 +1,1 @@
+//! Both simulations as servers on loopback.

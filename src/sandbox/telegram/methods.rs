@@ -1,0 +1,68 @@
+//! Which method does what.
+
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::json::{full_chat, me};
+use super::messages::chat_id;
+use super::params::Params;
+use super::state::World;
+
+impl World {
+    /// Calls a method for the bot of a token.
+    ///
+    /// # Errors
+    /// Telegram's own: 401 and 404 for a wrong token, and those of [`World::call_as`].
+    pub fn call(
+        &mut self,
+        now_ms: u64,
+        token: &str,
+        method: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let bot = self.bot_of(token)?;
+        self.call_as(now_ms, bot, method, params)
+    }
+
+    /// Calls a method for a bot. Names are case-insensitive. `getUpdates` does not wait here.
+    ///
+    /// # Errors
+    /// Telegram's own; 404 for a method that the sandbox does not have.
+    pub fn call_as(
+        &mut self,
+        now_ms: u64,
+        bot: i64,
+        method: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let now = self.tick(now_ms);
+        match method.to_ascii_lowercase().as_str() {
+            "getme" => Ok(me(bot)),
+            "sendmessage" => self.send_message(now, bot, params),
+            "editmessagetext" => self.edit_text(now, bot, params),
+            "deletemessage" => self.delete_message(now, bot, params),
+            "deletemessages" => self.delete_messages(now, bot, params),
+            "sendchataction" => self.chat_action(bot, params),
+            "getchat" => self.get_chat(bot, params),
+            "setmycommands" => self.set_my_commands(bot, params),
+            "getmycommands" => self.get_my_commands(bot, params),
+            "deletemycommands" => self.delete_my_commands(bot, params),
+            "setwebhook" => self.set_webhook(bot, params),
+            "deletewebhook" => self.delete_webhook(bot, params),
+            "getwebhookinfo" => Ok(self.webhook_info(bot)),
+            "getupdates" => {
+                self.begin_poll(bot, params).and_then(|poll| self.poll(now, &poll)).map(Value::Array)
+            }
+            "logout" | "close" | "answercallbackquery" => Ok(json!(true)),
+            _ => Err(ApiError::not_found()),
+        }
+    }
+
+    fn get_chat(&mut self, bot: i64, params: &Params) -> Result<Value, ApiError> {
+        let id = chat_id(params)?;
+        match self.bot(bot).chats.get(&id) {
+            Some(chat) => Ok(full_chat(id, chat.is_forum())),
+            None => Err(ApiError::bad_request("chat not found")),
+        }
+    }
+}

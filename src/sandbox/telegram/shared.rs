@@ -1,0 +1,189 @@
+//! The world with a clock: one handle for servers, tests and people.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, broadcast};
+use tokio::time::Instant;
+
+use super::error::ApiError;
+use super::events::{ChatEvent, SeenMessage};
+use super::faults::{Fault, Faults, Trouble};
+use super::params::Params;
+use super::state::World;
+
+/// How many events a slow subscriber may lag behind.
+const EVENTS_KEPT: usize = 16_384;
+
+/// A call that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// When it was executed or refused, in milliseconds since the world began.
+    pub at_ms: u64,
+    /// Which bot called.
+    pub bot: i64,
+    /// The method as it was written.
+    pub method: String,
+    /// The chat that it was about.
+    pub chat: Option<i64>,
+    /// The HTTP status of its answer; 0 when the caller got none.
+    pub status: u16,
+}
+
+/// How a call ended for the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// An answer in Telegram's envelope.
+    Said(Result<Value, ApiError>),
+    /// A 502 that is a page of HTML.
+    HtmlPage,
+    /// Executed, but the caller gets no answer.
+    Lost,
+    /// Not executed: there is no connection.
+    Unreachable,
+}
+
+/// A [`World`] that several can hold: it knows the time, the faults to come and who listens.
+#[derive(Debug, Clone)]
+pub struct SharedWorld(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    stirred: Notify,
+    events: broadcast::Sender<ChatEvent>,
+    began: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    world: World,
+    faults: Faults,
+    calls: Vec<CallRecord>,
+}
+
+impl SharedWorld {
+    /// Takes a world over; its time begins now.
+    pub fn new(world: World) -> Self {
+        let state = State { world, faults: Faults::default(), calls: Vec::new() };
+        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        Self(Arc::new(Inner {
+            state: Mutex::new(state),
+            stirred: Notify::new(),
+            events,
+            began: Instant::now(),
+        }))
+    }
+
+    /// Milliseconds since the world began, in tokio time.
+    pub fn now_ms(&self) -> u64 {
+        let passed = Instant::now().saturating_duration_since(self.0.began);
+        u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Does something with the world at the time now, and tells everybody what came of it.
+    pub fn with<T>(&self, act: impl FnOnce(&mut World, u64) -> T) -> T {
+        let mut state = self.lock();
+        self.act(&mut state, act)
+    }
+
+    fn act<T>(&self, state: &mut State, act: impl FnOnce(&mut World, u64) -> T) -> T {
+        let before = state.world.journal().len();
+        let result = act(&mut state.world, self.now_ms());
+        for event in state.world.journal().iter().skip(before) {
+            // Nobody listening is no trouble.
+            let _ = self.0.events.send(event.clone());
+        }
+        if state.world.take_stirred() {
+            self.0.stirred.notify_waiters();
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls a method, with the troubles that are due.
+    pub async fn call(&self, bot: i64, method: &str, params: &Params) -> Answer {
+        let chat = params.int("chat_id");
+        let trouble = self.lock().faults.meet(method, chat);
+        if let Some(Trouble::Slow(ms)) = trouble {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
+        let mut state = self.lock();
+        let answer = match trouble {
+            None | Some(Trouble::Slow(_)) => {
+                Answer::Said(self.act(&mut state, |world, now| world.call_as(now, bot, method, params)))
+            }
+            Some(Trouble::LostReply) => {
+                // Whoever loses the answer does not know whether it was done.
+                let _ = self.act(&mut state, |world, now| world.call_as(now, bot, method, params));
+                Answer::Lost
+            }
+            Some(trouble) => refusal(trouble),
+        };
+        let (method, status) = (method.to_owned(), status(&answer));
+        state.calls.push(CallRecord { at_ms: self.now_ms(), bot, method, chat, status });
+        answer
+    }
+
+    /// A trouble for calls to come.
+    pub fn fault(&self, fault: Fault) {
+        self.lock().faults.add(fault);
+    }
+
+    /// Takes back all troubles still to come.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// The calls made so far, in order.
+    pub fn calls(&self) -> Vec<CallRecord> {
+        self.lock().calls.clone()
+    }
+
+    /// All that the chats showed so far, in order.
+    pub fn journal(&self) -> Vec<ChatEvent> {
+        self.lock().world.journal().to_vec()
+    }
+
+    /// The messages that stand in a chat now, in order.
+    pub fn view(&self, bot: i64, chat: i64) -> Vec<SeenMessage> {
+        self.lock().world.chat_view(bot, chat)
+    }
+
+    /// What the chats show from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<ChatEvent> {
+        self.0.events.subscribe()
+    }
+
+    /// Ends when queues or webhooks have changed; enable it before looking.
+    pub(super) fn stirred(&self) -> Notified<'_> {
+        self.0.stirred.notified()
+    }
+}
+
+fn refusal(trouble: Trouble) -> Answer {
+    let error = match trouble {
+        Trouble::RetryAfter(seconds) => ApiError::too_many_requests(seconds),
+        Trouble::Forbidden(why) => ApiError::new(403, format!("Forbidden: {why}")),
+        Trouble::BadRequest(why) => ApiError::bad_request(&why),
+        Trouble::Migrated(to) => ApiError::migrated(to),
+        Trouble::Server(code) => ApiError::server(code),
+        Trouble::HtmlPage => return Answer::HtmlPage,
+        Trouble::Slow(_) | Trouble::LostReply | Trouble::Unreachable => return Answer::Unreachable,
+    };
+    Answer::Said(Err(error))
+}
+
+fn status(answer: &Answer) -> u16 {
+    match answer {
+        Answer::Said(Ok(_)) => 200,
+        Answer::Said(Err(error)) => error.code,
+        Answer::HtmlPage => 502,
+        Answer::Lost | Answer::Unreachable => 0,
+    }
+}

@@ -1,0 +1,1 @@
+//! Delivers updates to webhooks.
