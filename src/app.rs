@@ -31,6 +31,9 @@ use crate::edge::telegram::update::Update;
 use crate::messages::{Drain, RecordUpdate, StationLost, TakeUpdate};
 use crate::port::{Port, Station, Told};
 
+/// The tracing target of stations that start and end.
+pub const STATIONS: &str = "stations";
+
 const EDGE: Station = Station::shared("edge");
 const APP: Station = Station::shared("app");
 const INGRESS: Station = Station::shared("ingress");
@@ -201,7 +204,7 @@ impl Floor {
 /// others, and Ingress is told.
 struct Crew {
     key: ChatKey,
-    members: Rc<RefCell<Vec<AbortHandle>>>,
+    members: Rc<RefCell<Vec<(&'static str, AbortHandle)>>>,
     lost: Port<StationLost>,
 }
 
@@ -212,14 +215,15 @@ impl Crew {
 
     fn join<A: Actor<Context = Context<A>>>(&self, role: &'static str, context: Context<A>, actor: A) {
         let (key, members, lost) = (self.key, self.members.clone(), self.lost.clone());
-        let member = spawn(context, actor, move || {
+        let member = spawn(Station::of(role, key), context, actor, move || {
             tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up");
-            for member in members.borrow_mut().drain(..) {
-                member.abort();
+            for (member, abort) in members.borrow_mut().drain(..) {
+                tracing::debug!(target: STATIONS, at = %Station::of(member, key), "put away");
+                abort.abort();
             }
             lost.tell_if_there(StationLost { key, role });
         });
-        self.members.borrow_mut().push(member);
+        self.members.borrow_mut().push((role, member));
     }
 }
 
@@ -243,15 +247,21 @@ where
 }
 
 fn spawn<A: Actor<Context = Context<A>>>(
+    at: Station,
     context: Context<A>,
     actor: A,
     panicked: impl FnOnce() + 'static,
 ) -> AbortHandle {
     // actix swallows a panic: without this the actor would be gone without a word.
     let running = AssertUnwindSafe(context.into_future(actor)).catch_unwind();
+    tracing::debug!(target: STATIONS, %at, "started");
     let watched = async move {
-        if running.await.is_err() {
-            panicked();
+        match running.await {
+            Ok(_) => tracing::debug!(target: STATIONS, %at, "ended"),
+            Err(_) => {
+                tracing::debug!(target: STATIONS, %at, "panicked");
+                panicked();
+            }
         }
     };
     tokio::task::spawn_local(watched).abort_handle()
@@ -263,7 +273,7 @@ fn spawn_shared<A: Actor<Context = Context<A>>>(
     actor: A,
     lost: Rc<Notify>,
 ) {
-    spawn(context, actor, move || {
+    spawn(at, context, actor, move || {
         tracing::error!("{at} panicked: the server can't go on");
         lost.notify_one();
     });

@@ -114,12 +114,12 @@ impl<M: Told> Port<M> {
     /// away, or a receiver that no longer wants the answer. The flow still shows it.
     pub fn tell_if_there(&self, message: M) {
         if self.tell(message).is_err() {
-            tracing::trace!(target: FLOW, "{} -> {}: was not there", self.from, self.to);
+            tracing::trace!("{} found {} gone", self.from, self.to);
         }
     }
 
     fn lost(&self, why: Undelivered) -> Result<(), Undelivered> {
-        tracing::debug!(target: FLOW, "{} -> {}: undelivered: {why}", self.from, self.to);
+        witness(self.from, self.to, &format_args!("undelivered: {why}"), None);
         Err(why)
     }
 }
@@ -136,10 +136,6 @@ impl<M: Told> Clone for Port<M> {
 
 /// Writes a line of the flow: for messages, and for what passes between a station and the world.
 pub fn witness(from: Station, to: Station, line: &dyn fmt::Display, words: Option<&str>) {
-    match words {
-        Some(words) if tracing::enabled!(target: FLOW, Level::TRACE) => {
-            tracing::debug!(target: FLOW, "{from} -> {to}: {line} {words:?}");
-        }
-        _ => tracing::debug!(target: FLOW, "{from} -> {to}: {line}"),
-    }
+    let words = words.filter(|_| tracing::enabled!(target: FLOW, Level::TRACE));
+    tracing::debug!(target: FLOW, %from, %to, words, "{line}");
 }

@@ -325,7 +325,8 @@ fn wall_clock() -> Clock {
     Clock::starting_at(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn settings(config: &Config, bot: &Identity, instructions: Arc<str>) -> Settings {
+/// What the actors need to know, from the settings.
+pub fn settings(config: &Config, bot: &Identity, instructions: Arc<str>) -> Settings {
     let Config { llm, delivery, heartbeat, history, http, .. } = config;
     Settings {
         ingress: IngressSettings {

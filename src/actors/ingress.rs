@@ -17,7 +17,7 @@ use crate::messages::{
     AbandonTurn, Drain, LoadUnfinished, RecordUpdate, StationLost, TakeUpdate, TurnSettled, UnfinishedLoaded,
     UpdateRecorded, UserSaid,
 };
-use crate::port::Port;
+use crate::port::{Port, Station, witness};
 
 /// What Ingress may tell a Conversation. While it holds this, the Conversation lives.
 pub struct ToConversation {
@@ -162,8 +162,7 @@ impl Ingress {
 
     fn answer_all(&mut self, turn: TurnId, verdict: Verdict) {
         for waiting in self.recording.remove(&turn).unwrap_or_default() {
-            // Whoever asked may have hung up; the update then comes again and is a duplicate.
-            let _hung_up = waiting.send(verdict);
+            answer(waiting, verdict);
         }
     }
 

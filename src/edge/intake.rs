@@ -1,5 +1,7 @@
 //! Where updates go in, as the webhook and the poller see it.
 
+use std::fmt;
+
 use futures::future::BoxFuture;
 
 use super::telegram::update::Update;
@@ -25,6 +27,19 @@ impl Verdict {
     /// Whether Telegram may forget the update.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Accepted | Self::Duplicate | Self::Ignored(_))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("accepted"),
+            Self::Duplicate => f.write_str("duplicate"),
+            Self::Ignored(why) => write!(f, "ignored: {why}"),
+            Self::Full => f.write_str("not taken: too many turns in flight"),
+            Self::StoreAway => f.write_str("not taken: the store is away"),
+            Self::Stopping => f.write_str("not taken: the server is stopping"),
+        }
     }
 }
 
