@@ -3,7 +3,7 @@
 //! What can be refused (a new update) is tried once; what is owed (an answer, its outcome, a read
 //! that a turn waits for) is tried until the store takes it. Writes of one turn keep their order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::{ExponentialBuilder, Retryable};
 
 use crate::domain::ids::TurnId;
-use crate::domain::record::{Answer, Outcome};
-use crate::edge::store::{Store, StoreError, Stored};
+use crate::domain::record::{Answer, NewTurn, Outcome, State};
+use crate::edge::store::{Recorded, Store, StoreError, Stored};
 use crate::messages::{
     AnswerSaved, HistoryLoaded, LoadHistory, LoadUnfinished, RecordUpdate, SaveAnswer, SaveOutcome,
     TurnSettled, UnfinishedLoaded, UpdateRecorded,
@@ -25,6 +25,9 @@ pub struct Persistence {
     turn_settled: Port<TurnSettled>,
     /// Writes owed, by turn; the first of each is under way.
     writes: HashMap<TurnId, VecDeque<Write>>,
+    /// Updates that may or may not be on record, because the store went away meanwhile. When one
+    /// comes again and is a duplicate, its turn has never begun.
+    uncertain: HashSet<TurnId>,
 }
 
 enum Write {
@@ -35,7 +38,7 @@ enum Write {
 impl Persistence {
     /// A Persistence over `store`, which tells Ingress of settled turns.
     pub fn new(store: Arc<dyn Store>, turn_settled: Port<TurnSettled>) -> Self {
-        Self { store, turn_settled, writes: HashMap::new() }
+        Self { store, turn_settled, writes: HashMap::new(), uncertain: HashSet::new() }
     }
 
     fn owe(&mut self, turn: TurnId, write: Write, ctx: &mut Context<Self>) {
@@ -104,12 +107,28 @@ impl Handler<RecordUpdate> for Persistence {
 
     fn handle(&mut self, RecordUpdate { turn, reply_to }: RecordUpdate, ctx: &mut Context<Self>) {
         let id = turn.id;
-        let recorded = self.store.record(turn);
-        let reply = async move {
-            let result = recorded.await;
+        let never_begun = self.uncertain.contains(&id);
+        let recorded = record(self.store.clone(), turn, never_begun);
+        ctx.spawn(recorded.into_actor(self).map(move |result, this, _| {
+            match &result {
+                Err(StoreError::Away(_)) => this.uncertain.insert(id),
+                _ => this.uncertain.remove(&id),
+            };
             reply_to.tell_if_there(UpdateRecorded { turn: id, result });
-        };
-        ctx.spawn(reply.into_actor(self));
+        }));
+    }
+}
+
+/// Records a turn; with `never_begun`, a duplicate is a turn that is on record but was never told
+/// to anybody.
+async fn record(store: Arc<dyn Store>, turn: NewTurn, never_begun: bool) -> Result<Recorded, StoreError> {
+    let id = turn.id;
+    match store.record(turn).await? {
+        Recorded::Duplicate if never_begun => {
+            let stored = store.turn(id).await?.filter(|turn| turn.state == State::Accepted);
+            Ok(stored.map_or(Recorded::Duplicate, |turn| Recorded::New(Box::new(turn))))
+        }
+        recorded => Ok(recorded),
     }
 }
 

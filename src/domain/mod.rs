@@ -9,4 +9,5 @@ pub mod ids;
 pub mod line;
 pub mod record;
 pub mod time;
+pub mod transcript;
 pub mod turn;

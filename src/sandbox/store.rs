@@ -52,7 +52,9 @@ impl MemoryStore {
 
     fn matching(&self, filter: &Filter) -> Stored<Vec<StoredTurn>> {
         let filter = filter.clone();
-        self.with(move |shelf| Ok(sorted(shelf.turns.values().filter(|turn| matches(&filter, turn)).cloned())))
+        self.with(move |shelf| {
+            Ok(sorted(shelf.turns.values().filter(|turn| matches(&filter, turn)).cloned()))
+        })
     }
 }
 
@@ -121,8 +123,9 @@ impl Store for MemoryStore {
 
     fn unfinished(&self, bot: i64) -> Stored<Vec<StoredTurn>> {
         self.with(|shelf| {
-            let owed =
-                |turn: &&StoredTurn| turn.bot == bot && matches!(turn.state, State::Accepted | State::Answered);
+            let owed = |turn: &&StoredTurn| {
+                turn.bot == bot && matches!(turn.state, State::Accepted | State::Answered)
+            };
             Ok(sorted(shelf.turns.values().filter(owed).cloned()))
         })
     }

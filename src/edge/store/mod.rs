@@ -44,7 +44,7 @@ pub struct Filter {
 }
 
 /// A session as a list shows it.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SessionSummary {
     /// The session.
     pub session: Uuid,

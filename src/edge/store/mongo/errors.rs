@@ -1,0 +1,90 @@
+//! Which of the driver's errors mean "away" and which "refused".
+
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+
+use super::StoreError;
+
+const DUPLICATE_KEY: i32 = 11000;
+
+/// Codes of commands that failed for the server's sake, not for what they asked.
+const PASSING: &[i32] = &[
+    6,     // HostUnreachable
+    7,     // HostNotFound
+    24,    // LockTimeout
+    50,    // MaxTimeMSExpired
+    64,    // WriteConcernTimeout
+    89,    // NetworkTimeout
+    91,    // ShutdownInProgress
+    112,   // WriteConflict
+    134,   // ReadConcernMajorityNotAvailableYet
+    189,   // PrimarySteppedDown
+    202,   // NetworkInterfaceExceededTimeLimit
+    262,   // ExceededTimeLimit
+    365,   // TemporarilyUnavailable
+    9001,  // SocketException
+    10058, // LegacyNotPrimary
+    10107, // NotWritablePrimary
+    11600, // InterruptedAtShutdown
+    11602, // InterruptedDueToReplStateChange
+    13435, // NotPrimaryNoSecondaryOk
+    13436, // NotPrimaryOrSecondary
+    14031, // OutOfDiskSpace
+];
+
+/// Turns an error of the driver into the store's, saying what was tried.
+pub(super) fn during(doing: &'static str) -> impl Fn(Error) -> StoreError {
+    move |error| {
+        let text = format!("could not {doing}: {}", words(&error));
+        if is_away(&error) { StoreError::Away(text) } else { StoreError::Refused(text) }
+    }
+}
+
+/// A call that was given up.
+pub(super) fn too_slow(doing: &str) -> StoreError {
+    let seconds = super::PATIENCE.as_secs();
+    StoreError::Away(format!("could not {doing}: no answer within {seconds} s; check the server's load"))
+}
+
+/// Whether an insert found its `_id` or another unique key taken.
+pub(super) fn is_duplicate_key(error: &Error) -> bool {
+    code(error) == Some(DUPLICATE_KEY)
+}
+
+fn code(error: &Error) -> Option<i32> {
+    match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+        ErrorKind::Command(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+fn is_away(error: &Error) -> bool {
+    if error.contains_label("RetryableWriteError") || error.contains_label("TransientTransactionError") {
+        return true;
+    }
+    match error.kind.as_ref() {
+        ErrorKind::Io(_)
+        | ErrorKind::ServerSelection { .. }
+        | ErrorKind::ConnectionPoolCleared { .. }
+        | ErrorKind::DnsResolve { .. }
+        | ErrorKind::Internal { .. }
+        | ErrorKind::InvalidResponse { .. }
+        | ErrorKind::Shutdown
+        | ErrorKind::Write(WriteFailure::WriteConcernError(_)) => true,
+        _ => code(error).is_some_and(|code| PASSING.contains(&code)),
+    }
+}
+
+/// What the server or the driver says, without the wrapping of its types.
+fn words(error: &Error) -> String {
+    match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteError(error)) => {
+            format!("{} (code {})", error.message, error.code)
+        }
+        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+            format!("it is not known to be on a majority: {} (code {})", error.message, error.code)
+        }
+        ErrorKind::Command(error) => format!("{} (code {})", error.message, error.code),
+        kind => kind.to_string(),
+    }
+}

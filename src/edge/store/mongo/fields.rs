@@ -1,0 +1,78 @@
+//! The fields of a document that updates set and filters name.
+
+use mongodb::bson::serde_helpers::HumanReadable;
+use mongodb::bson::{Document, doc, serialize_to_raw_document_buf};
+use serde::Serialize;
+
+use crate::domain::chat::{ChatMessage, Usage};
+use crate::domain::ids::ChatKey;
+use crate::domain::record::{Answer, Outcome, Part, State, Timings};
+use crate::edge::store::{Filter, StoreError};
+
+#[derive(Serialize)]
+struct AnswerFields<'a> {
+    state: State,
+    messages: &'a [ChatMessage],
+    stopped: bool,
+    usage: Option<Usage>,
+    timings: Timings,
+}
+
+/// What an answer sets.
+pub(super) fn of_answer(answer: &Answer) -> impl Serialize {
+    AnswerFields {
+        state: State::Answered,
+        messages: &answer.messages,
+        stopped: answer.stopped,
+        usage: answer.usage,
+        timings: answer.timings,
+    }
+}
+
+#[derive(Serialize)]
+struct OutcomeFields<'a> {
+    state: State,
+    failure: Option<&'a str>,
+    delivery: &'a [Part],
+    timings: Timings,
+}
+
+/// What an outcome sets: never the answer.
+pub(super) fn of_outcome(outcome: &Outcome) -> impl Serialize {
+    OutcomeFields {
+        state: outcome.state,
+        failure: outcome.failure.as_deref(),
+        delivery: &outcome.delivery,
+        timings: outcome.timings,
+    }
+}
+
+/// Fields as a document.
+///
+/// By way of the raw form, as inserts go: the direct way reads `{"$oid": ...}` and the like, which
+/// a provider may send in a tool call, as values of MongoDB's own.
+pub(super) fn document(fields: &impl Serialize) -> Result<Document, StoreError> {
+    serialize_to_raw_document_buf(&HumanReadable(fields))
+        .and_then(Document::try_from)
+        .map_err(|error| StoreError::Refused(format!("could not write a value as BSON: {error}")))
+}
+
+/// A filter for one conversation.
+pub(super) fn of_conversation(key: ChatKey) -> Document {
+    doc! { "chat": key.chat, "topic": key.topic, "bot": key.bot }
+}
+
+/// The filter of an operator, as one of documents.
+pub(super) fn of_filter(filter: &Filter) -> Document {
+    let mut fields = Document::new();
+    if let Some(user) = filter.user {
+        fields.insert("user.id", user);
+    }
+    if let Some(chat) = filter.chat {
+        fields.insert("chat", chat);
+    }
+    if let Some(session) = filter.session {
+        fields.insert("session", session.to_string());
+    }
+    fields
+}

@@ -1,0 +1,122 @@
+//! The embedded store: one SQLite file, one thread that writes and one that reads.
+//!
+//! Writes are committed in groups (`writer.rs`): a durable commit costs one flush of the disk,
+//! whether it holds one turn or two hundred.
+
+mod errors;
+mod reader;
+mod reads;
+mod rows;
+mod schema;
+mod writer;
+mod writes;
+
+use std::fs::File;
+use std::path::Path;
+
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
+use crate::domain::ids::{ChatKey, TurnId};
+use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+use reader::Reader;
+use writer::Writer;
+
+/// The name of the database inside the store's directory.
+pub const FILE: &str = "brigade.sqlite3";
+
+/// Locked while a store is being opened.
+const LOCK: &str = "brigade.lock";
+
+/// A [`Store`] in one file on this machine.
+///
+/// Handles are cheap to clone. A call is queued when it is made, not when its future is first
+/// polled, and is carried out even if nobody awaits it. When the last handle is dropped, the
+/// threads finish what is queued and end.
+#[derive(Clone)]
+pub struct SqliteStore {
+    writer: Writer,
+    reader: Reader,
+}
+
+impl SqliteStore {
+    /// Opens the store in `directory`, making the directory and the file where they are missing
+    /// and bringing an older file up to date. It blocks while it does so.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when the directory or the file can't be made or opened;
+    /// [`StoreError::Refused`] when the file is damaged, is no database, was written by a newer
+    /// version, or lies on a file system that can't do write-ahead logging.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            StoreError::Away(format!(
+                "could not create the directory '{}': {error}; make its parent writable or choose another",
+                directory.display()
+            ))
+        })?;
+        let file = directory.join(FILE);
+        let named = |error| errors::of_file(&file, error);
+        let _alone = alone(directory)?;
+        let mut write = connect(&file).and_then(schema::prepare_file).map_err(named)?;
+        schema::migrate(&mut write).map_err(named)?;
+        let read = connect(&file).and_then(schema::forbid_writes).map_err(named)?;
+        Ok(Self { writer: Writer::start(write)?, reader: Reader::start(read)? })
+    }
+}
+
+/// Holds back others who open the same store until the returned file is closed: SQLite answers
+/// "locked" at once, without waiting, to whoever else is switching a new file to write-ahead logging.
+fn alone(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(LOCK);
+    let locked = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| {
+        StoreError::Away(format!("could not lock '{}': {error}; make its directory writable", path.display()))
+    })
+}
+
+fn connect(file: &Path) -> Result<Connection, StoreError> {
+    Connection::open(file).map_err(errors::during("open it"))
+}
+
+impl Store for SqliteStore {
+    fn record(&self, turn: NewTurn) -> Stored<Recorded> {
+        self.writer.run(move |connection| writes::record(connection, turn))
+    }
+
+    fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
+        self.writer.run(move |connection| writes::save_answer(connection, id, &answer))
+    }
+
+    fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
+        self.writer.run(move |connection| writes::save_outcome(connection, id, &outcome))
+    }
+
+    fn history(&self, key: ChatKey, session: Uuid, before: i64, limit: usize) -> Stored<Vec<StoredTurn>> {
+        self.reader.run(move |connection| reads::history(connection, key, session, before, limit))
+    }
+
+    fn unfinished(&self, bot: i64) -> Stored<Vec<StoredTurn>> {
+        self.reader.run(move |connection| reads::unfinished(connection, bot))
+    }
+
+    fn turn(&self, id: TurnId) -> Stored<Option<StoredTurn>> {
+        self.reader.run(move |connection| reads::turn(connection, id))
+    }
+
+    fn sessions(&self, filter: Filter, limit: usize) -> Stored<Vec<SessionSummary>> {
+        self.reader.run(move |connection| reads::sessions(connection, &filter, limit))
+    }
+
+    fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>> {
+        self.reader.run(move |connection| reads::turns(connection, &filter))
+    }
+
+    fn ping(&self) -> Stored<()> {
+        // Through the writer: a store that can be read but takes no writes is away.
+        self.writer.run(|_| Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! The thread that owns the writing connection and commits in groups.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::errors::{during, thread_ended};
+use super::{StoreError, Stored};
+
+/// Writes that share one commit at most. A writer waits for the whole group, so this bounds what
+/// one waits for all.
+const GROUP: usize = 256;
+
+/// A handle of the writing thread.
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: Sender<Box<dyn Write>>,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when the last handle is gone and the queue is empty.
+    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+        let (queue, waiting) = mpsc::channel();
+        thread::Builder::new()
+            .name("store-write".to_owned())
+            .spawn(move || write_all(connection, &waiting))
+            .map_err(|error| StoreError::Away(format!("could not start its writing thread: {error}")))?;
+        Ok(Self { queue })
+    }
+
+    /// Queues a write. What it returns holds once its group is committed, and is told only then.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Stored<T> {
+        let (waiter, answer) = oneshot::channel();
+        // When the thread is gone the write is dropped here and `answer` says so.
+        let _ = self.queue.send(Box::new(Waiting { work: Some(work), done: None, waiter }));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| Err(thread_ended())) })
+    }
+}
+
+fn write_all(mut connection: Connection, waiting: &Receiver<Box<dyn Write>>) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        group.extend(waiting.try_iter().take(GROUP - 1));
+        let committed = commit(&mut connection, &mut group);
+        for write in group {
+            write.answer(&committed);
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+    let mut transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| away(during("begin a transaction")(error)))?;
+    for write in group {
+        write.apply(&mut transaction)?;
+    }
+    transaction.commit().map_err(|error| away(during("commit")(error)))
+}
+
+/// What fails a whole group says nothing about any one write of it, so each may be tried again.
+fn away(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Refused(text) => StoreError::Away(text),
+        away => away,
+    }
+}
+
+/// A queued write of any type.
+trait Write: Send {
+    /// Carries it out inside the group's transaction. An error here is the whole group's.
+    fn apply(&mut self, transaction: &mut Transaction) -> Result<(), StoreError>;
+
+    /// Tells the waiter.
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
+}
+
+struct Waiting<T, F> {
+    work: Option<F>,
+    done: Option<Result<T, StoreError>>,
+    waiter: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Write for Waiting<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn apply(&mut self, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let failed = |error| away(during("set a savepoint")(error));
+        let mut savepoint = transaction.savepoint().map_err(failed)?;
+        let done = work(&savepoint);
+        // A full disk and the like can end the transaction itself, and the writes before with it.
+        if savepoint.is_autocommit() {
+            let lost = || StoreError::Away("the transaction was rolled back".to_owned());
+            return Err(done.err().map_or_else(lost, away));
+        }
+        if done.is_err() {
+            savepoint.rollback().map_err(failed)?;
+        }
+        savepoint.commit().map_err(failed)?;
+        self.done = Some(done);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: &Result<(), StoreError>) {
+        let done = match (committed, self.done) {
+            (Ok(()), Some(done)) => done,
+            (Err(error), _) => Err(error.clone()),
+            (Ok(()), None) => Err(thread_ended()),
+        };
+        // Whoever asked may have gone; the write is done all the same.
+        let _ = self.waiter.send(done);
+    }
+}
