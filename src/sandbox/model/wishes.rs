@@ -176,7 +176,7 @@ fn unit_name(schema: &Value, property_names: &[&str], unit: &Unit) -> String {
     let known = |name: &&str| {
         listed.into_iter().flatten().filter_map(Value::as_str).find(|one| one.to_lowercase() == **name)
     };
-    unit.names.iter().find_map(|name| known(name)).unwrap_or(unit.names[0]).to_owned()
+    unit.names.iter().find_map(known).unwrap_or(unit.names[0]).to_owned()
 }
 
 /// Without a fraction where there is none.

@@ -1,22 +1,31 @@
 //! Troubles that a script asks for: "the second sendMessage answers 429".
 
+use serde::Deserialize;
+
 /// A trouble for one or more calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Fault {
     /// Which method; none stands for any.
     pub method: Option<String>,
     /// Which chat; none stands for any.
     pub chat: Option<i64>,
     /// How many matching calls pass before the trouble begins.
+    #[serde(default)]
     pub after: u64,
     /// How many matching calls it then meets.
+    #[serde(default = "once")]
     pub times: u64,
     /// What happens to them.
     pub trouble: Trouble,
 }
 
+fn once() -> u64 {
+    1
+}
+
 /// What happens to a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Trouble {
     /// 429 with `retry_after` in seconds; not executed.
     RetryAfter(u64),

@@ -15,6 +15,7 @@ pub mod updates;
 pub mod webhook;
 
 mod commands;
+mod control;
 mod json;
 mod messages;
 mod methods;

@@ -1,5 +1,6 @@
 //! What people do: write, send things, correct themselves, block the bot.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::ids::ChatKey;
@@ -10,7 +11,8 @@ use super::state::{Message, World};
 use super::text::utf16_len;
 
 /// Something that a person sends that is no text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Attachment {
     /// A sticker.
     Sticker,

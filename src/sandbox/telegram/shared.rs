@@ -1,8 +1,10 @@
 //! The world with a clock: one handle for servers, tests and people.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, broadcast};
@@ -18,7 +20,7 @@ use super::state::World;
 const EVENTS_KEPT: usize = 16_384;
 
 /// A call that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CallRecord {
     /// When it was executed or refused, in milliseconds since the world began.
     pub at_ms: u64,
@@ -83,13 +85,16 @@ impl SharedWorld {
         u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Forgets the journal and the calls, for runs that are too long to keep them.
+    pub fn forget_past(&self) {
+        let mut state = self.lock();
+        state.world.clear_journal();
+        state.calls.clear();
+    }
+
     /// Does something with the world at the time now, and tells everybody what came of it.
     pub fn with<T>(&self, act: impl FnOnce(&mut World, u64) -> T) -> T {
         let mut state = self.lock();
-        self.act(&mut state, act)
-    }
-
-    fn act<T>(&self, state: &mut State, act: impl FnOnce(&mut World, u64) -> T) -> T {
         let before = state.world.journal().len();
         let result = act(&mut state.world, self.now_ms());
         for event in state.world.journal().iter().skip(before) {
@@ -106,28 +111,47 @@ impl SharedWorld {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls a method, with the troubles that are due.
+    /// Calls a method, with the troubles that are due. `getUpdates` waits as long as it asks to.
     pub async fn call(&self, bot: i64, method: &str, params: &Params) -> Answer {
         let chat = params.int("chat_id");
         let trouble = self.lock().faults.meet(method, chat);
         if let Some(Trouble::Slow(ms)) = trouble {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
-        let mut state = self.lock();
         let answer = match trouble {
-            None | Some(Trouble::Slow(_)) => {
-                Answer::Said(self.act(&mut state, |world, now| world.call_as(now, bot, method, params)))
-            }
+            None | Some(Trouble::Slow(_)) => Answer::Said(self.execute(bot, method, params).await),
             Some(Trouble::LostReply) => {
                 // Whoever loses the answer does not know whether it was done.
-                let _ = self.act(&mut state, |world, now| world.call_as(now, bot, method, params));
+                let _ = self.execute(bot, method, params).await;
                 Answer::Lost
             }
             Some(trouble) => refusal(trouble),
         };
         let (method, status) = (method.to_owned(), status(&answer));
-        state.calls.push(CallRecord { at_ms: self.now_ms(), bot, method, chat, status });
+        self.lock().calls.push(CallRecord { at_ms: self.now_ms(), bot, method, chat, status });
         answer
+    }
+
+    async fn execute(&self, bot: i64, method: &str, params: &Params) -> Result<Value, ApiError> {
+        if method.eq_ignore_ascii_case("getUpdates") {
+            return self.get_updates(bot, params).await.map(Value::Array);
+        }
+        self.with(|world, now| world.call_as(now, bot, method, params))
+    }
+
+    async fn get_updates(&self, bot: i64, params: &Params) -> Result<Vec<Value>, ApiError> {
+        let poll = self.with(|world, _| world.begin_poll(bot, params))?;
+        let end = Instant::now() + Duration::from_millis(poll.timeout_ms);
+        loop {
+            let mut stirred = pin!(self.stirred());
+            stirred.as_mut().enable();
+            let updates = self.with(|world, now| world.poll(now, &poll))?;
+            if !updates.is_empty() || Instant::now() >= end {
+                return Ok(updates);
+            }
+            // Stirred or at the end of its time, it looks again.
+            let _ = tokio::time::timeout_at(end, stirred).await;
+        }
     }
 
     /// A trouble for calls to come.

@@ -75,6 +75,7 @@ struct Pending {
     lane: Lane,
     at_ms: u64,
     failures: u32,
+    retry_ms: u64,
 }
 
 /// The queue of one bot.
@@ -158,7 +159,7 @@ impl Updates {
         if line.len() == 1 {
             self.ready.insert(id);
         }
-        self.pending.insert(id, Pending { update, lane, at_ms: now_ms, failures: 0 });
+        self.pending.insert(id, Pending { update, lane, at_ms: now_ms, failures: 0, retry_ms: 0 });
     }
 
     fn expire(&mut self, now_ms: u64) {
@@ -176,7 +177,7 @@ impl Updates {
         let Some(gone) = self.pending.remove(&id) else { return };
         self.ready.remove(&id);
         self.flying.remove(&id);
-        self.retrying.retain(|(_, waiting)| *waiting != id);
+        self.retrying.remove(&(gone.retry_ms, id));
         let Some(line) = self.lanes.get_mut(&gone.lane) else { return };
         let was_first = line.front() == Some(&id);
         line.retain(|other| *other != id);
@@ -220,7 +221,10 @@ impl Updates {
     pub(super) fn poll(&mut self, now_ms: u64, offset: i64, limit: usize) -> Vec<Value> {
         self.expire(now_ms);
         let from = match usize::try_from(-offset) {
-            Ok(back @ 1..) => self.pending.keys().rev().take(back).last().copied().unwrap_or(0),
+            Ok(back @ 1..) => {
+                let count = self.pending.len();
+                self.pending.keys().nth(count.saturating_sub(back)).copied().unwrap_or(0)
+            }
             _ => offset,
         };
         let confirmed: Vec<_> = self.pending.range(..from).map(|(id, _)| *id).collect();
@@ -293,7 +297,8 @@ impl Updates {
         let Some(pending) = self.pending.get_mut(&delivery.update_id) else { return };
         pending.failures += 1;
         let wait = failure.retry_after_ms.unwrap_or_else(|| retry.after_ms(pending.failures));
-        self.retrying.insert((now_ms + wait, delivery.update_id));
+        pending.retry_ms = now_ms + wait;
+        self.retrying.insert((pending.retry_ms, delivery.update_id));
     }
 }
 
