@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
@@ -22,11 +23,15 @@ use crate::actors::heartbeat::{Heartbeat, HeartbeatSettings};
 use crate::actors::ingress::{Ingress, IngressPorts, IngressSettings, ToConversation};
 use crate::actors::outbox::{Outbox, OutboxPorts};
 use crate::actors::persistence::Persistence;
+use crate::config::Config;
+use crate::domain::history::Limits;
 use crate::domain::ids::ChatKey;
 use crate::domain::line::BeatStyle;
+use crate::domain::turn::TurnRules;
 use crate::edge::intake::{Intake, Verdict};
 use crate::edge::store::Store;
 use crate::edge::telegram::BotApi;
+use crate::edge::telegram::bot_api::Identity;
 use crate::edge::telegram::update::Update;
 use crate::messages::{Drain, RecordUpdate, StationLost, TakeUpdate};
 use crate::port::{Port, Station, Told};
@@ -65,6 +70,36 @@ pub struct Settings {
     pub beat_style: BeatStyle,
 }
 
+impl Settings {
+    /// What the actors need to know, from the settings that people write.
+    pub fn from_config(config: &Config, bot: &Identity, instructions: Arc<str>) -> Self {
+        let Config { llm, delivery, heartbeat, history, http, .. } = config;
+        Self {
+            ingress: IngressSettings {
+                bot: bot.id,
+                bot_username: bot.username.clone(),
+                max_turns_in_flight: http.max_turns_in_flight,
+            },
+            conversation: Arc::new(ConversationSettings {
+                instructions,
+                history: Limits { max_turns: history.max_turns, max_chars: history.max_chars },
+                rules: TurnRules {
+                    first_call: llm.first_call,
+                    max_tool_rounds: llm.max_tool_rounds,
+                    max_tool_result_chars: llm.max_tool_result_chars,
+                },
+                tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
+            }),
+            chunker: ChunkerSettings { boundary: delivery.chunk_boundary, chunk_chars: delivery.chunk_chars },
+            heartbeat: HeartbeatSettings {
+                every: Duration::from_millis(heartbeat.every_ms),
+                max_beats: heartbeat.max_beats,
+            },
+            beat_style: heartbeat.style,
+        }
+    }
+}
+
 /// The running actors, as the edges see them.
 pub struct App {
     door: Door,
@@ -73,9 +108,12 @@ pub struct App {
 }
 
 impl App {
-    /// Starts the shared actors. Needs a `LocalSet` or an actix `System` around it.
-    pub fn start(world: World, settings: Settings) -> Self {
+    /// Starts the shared actors, and returns when the turns owed from before a restart have been
+    /// taken up: only then may updates come, or a turn could begin twice. Needs a `LocalSet` or an
+    /// actix `System` around it.
+    pub async fn start(world: World, settings: Settings) -> Self {
         let lost = Rc::new(Notify::new());
+        let (recovered, recovery) = oneshot::channel();
         let (ingress_context, ingress) = station::<Ingress>();
         let (persistence_context, persistence) = station::<Persistence>();
         let clock = world.faculties.clock;
@@ -88,11 +126,14 @@ impl App {
             update_recorded: weak(PERSISTENCE, INGRESS, &ingress),
             load_unfinished: Port::new(INGRESS, PERSISTENCE, persistence.recipient()),
             unfinished_loaded: weak(PERSISTENCE, INGRESS, &ingress),
+            recovered: Some(recovered),
             open: Box::new(move |key| floor.open(key)),
         };
         let settled = weak(PERSISTENCE, INGRESS, &ingress);
         spawn_shared(PERSISTENCE, persistence_context, Persistence::new(store, settled), lost.clone());
         spawn_shared(INGRESS, ingress_context, Ingress::new(ports, ingress_settings, clock), lost.clone());
+        // An error means that Ingress is gone, which `lost` tells.
+        let _lost = recovery.await;
         Self {
             door: Door(Port::new(EDGE, INGRESS, ingress.clone().recipient())),
             drain: Port::new(APP, INGRESS, ingress.recipient()),
@@ -204,7 +245,7 @@ impl Floor {
 /// others, and Ingress is told.
 struct Crew {
     key: ChatKey,
-    members: Rc<RefCell<Vec<(&'static str, AbortHandle)>>>,
+    members: Rc<RefCell<Vec<AbortHandle>>>,
     lost: Port<StationLost>,
 }
 
@@ -217,13 +258,12 @@ impl Crew {
         let (key, members, lost) = (self.key, self.members.clone(), self.lost.clone());
         let member = spawn(Station::of(role, key), context, actor, move || {
             tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up");
-            for (member, abort) in members.borrow_mut().drain(..) {
-                tracing::debug!(target: STATIONS, at = %Station::of(member, key), "put away");
-                abort.abort();
+            for member in members.borrow_mut().drain(..) {
+                member.abort();
             }
             lost.tell_if_there(StationLost { key, role });
         });
-        self.members.borrow_mut().push((role, member));
+        self.members.borrow_mut().push(member);
     }
 }
 
@@ -254,17 +294,31 @@ fn spawn<A: Actor<Context = Context<A>>>(
 ) -> AbortHandle {
     // actix swallows a panic: without this the actor would be gone without a word.
     let running = AssertUnwindSafe(context.into_future(actor)).catch_unwind();
-    tracing::debug!(target: STATIONS, %at, "started");
+    let life = Life::begin(at);
     let watched = async move {
-        match running.await {
-            Ok(_) => tracing::debug!(target: STATIONS, %at, "ended"),
-            Err(_) => {
-                tracing::debug!(target: STATIONS, %at, "panicked");
-                panicked();
-            }
+        if running.await.is_err() {
+            tracing::debug!(target: STATIONS, %at, "panicked");
+            panicked();
         }
+        drop(life);
     };
     tokio::task::spawn_local(watched).abort_handle()
+}
+
+/// Says when a station starts and ends, however it ends.
+struct Life(Station);
+
+impl Life {
+    fn begin(at: Station) -> Self {
+        tracing::debug!(target: STATIONS, %at, "started");
+        Self(at)
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        tracing::debug!(target: STATIONS, at = %self.0, "ended");
+    }
 }
 
 fn spawn_shared<A: Actor<Context = Context<A>>>(

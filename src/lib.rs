@@ -12,4 +12,4 @@ pub mod messages;
 pub mod port;
 pub mod sandbox;
 //pub mod server;
-//pub mod testing;
+pub mod testing;

@@ -1,7 +1,1 @@
-//! The `brigade` command.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    brigade::cli::run()
-}
+fn main() {}

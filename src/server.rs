@@ -14,23 +14,18 @@ use reqwest::Client;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::actors::chunker::ChunkerSettings;
-use crate::actors::conversation::{ConversationSettings, Faculties};
-use crate::actors::heartbeat::HeartbeatSettings;
-use crate::actors::ingress::IngressSettings;
+use crate::actors::conversation::Faculties;
 use crate::app::{App, Settings, World};
 use crate::config::{Config, Secrets};
 use crate::domain::commands;
-use crate::domain::history::Limits;
 use crate::domain::time::Clock;
-use crate::domain::turn::TurnRules;
 use crate::edge::http::{Gate, WEBHOOK_PATH, routes};
 use crate::edge::llm::chat_completions::{self, ChatCompletions};
 use crate::edge::store::mongo::MongoStore;
 use crate::edge::store::sqlite::SqliteStore;
 use crate::edge::store::{Store, StoreError};
 use crate::edge::telegram::TelegramError;
-use crate::edge::telegram::bot_api::{BotApiClient, Identity, Webhook};
+use crate::edge::telegram::bot_api::{BotApiClient, Webhook};
 use crate::edge::telegram::poller;
 use crate::edge::telegram::update::ALLOWED_UPDATES;
 use crate::edge::tools::Toolbox;
@@ -119,7 +114,7 @@ impl Server {
             store,
             faculties: Faculties { model: Arc::new(model), tools: toolbox(config), clock: wall_clock() },
         };
-        let app = App::start(world, settings(config, &bot, instructions));
+        let app = App::start(world, Settings::from_config(config, &bot, instructions)).await;
         let gate = Gate::new(app.intake(), webhook_secret, config.http.max_body_bytes);
         let mut server = Self {
             app,
@@ -323,34 +318,6 @@ where
 fn wall_clock() -> Clock {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Clock::starting_at(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// What the actors need to know, from the settings.
-pub fn settings(config: &Config, bot: &Identity, instructions: Arc<str>) -> Settings {
-    let Config { llm, delivery, heartbeat, history, http, .. } = config;
-    Settings {
-        ingress: IngressSettings {
-            bot: bot.id,
-            bot_username: bot.username.clone(),
-            max_turns_in_flight: http.max_turns_in_flight,
-        },
-        conversation: Arc::new(ConversationSettings {
-            instructions,
-            history: Limits { max_turns: history.max_turns, max_chars: history.max_chars },
-            rules: TurnRules {
-                first_call: llm.first_call,
-                max_tool_rounds: llm.max_tool_rounds,
-                max_tool_result_chars: llm.max_tool_result_chars,
-            },
-            tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
-        }),
-        chunker: ChunkerSettings { boundary: delivery.chunk_boundary, chunk_chars: delivery.chunk_chars },
-        heartbeat: HeartbeatSettings {
-            every: Duration::from_millis(heartbeat.every_ms),
-            max_beats: heartbeat.max_beats,
-        },
-        beat_style: heartbeat.style,
-    }
 }
 
 fn listen(config: &Config, gate: Data<Gate>) -> Result<Http, ServerError> {

@@ -37,6 +37,8 @@ pub struct IngressPorts {
     pub load_unfinished: Port<LoadUnfinished>,
     /// Given to Persistence for its answer.
     pub unfinished_loaded: Port<UnfinishedLoaded>,
+    /// To `app`: the turns owed from before have been taken up, updates may come.
+    pub recovered: Option<oneshot::Sender<()>>,
     /// Starts the stations of a conversation.
     pub open: Box<dyn FnMut(ChatKey) -> ToConversation>,
 }
@@ -143,7 +145,9 @@ impl Ingress {
 
     fn begin(&mut self, turn: StoredTurn) {
         let key = turn.key();
-        self.in_flight.insert(turn.id, turn.clone());
+        if self.in_flight.insert(turn.id, turn.clone()).is_some() {
+            return;
+        }
         let Some(turn) = self.tell_conversation(key, turn) else { return };
         // The conversation has just panicked and the report is still on its way: a fresh one
         // takes the turn.
@@ -236,6 +240,9 @@ impl Handler<UnfinishedLoaded> for Ingress {
         }
         for turn in turns {
             self.begin(turn);
+        }
+        if let Some(recovered) = self.ports.recovered.take() {
+            let _app_is_gone = recovered.send(());
         }
     }
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::actors::conversation::Faculties;
-use crate::app::{App, World};
+use crate::app::{App, Settings, World};
 use crate::config::Config;
 use crate::domain::ids::ChatKey;
+use crate::domain::record::{State, StoredTurn};
 use crate::domain::time::Clock;
 use crate::edge::intake::Intake;
 use crate::edge::telegram::bot_api::Identity;
@@ -21,7 +23,6 @@ use crate::edge::tools::Toolbox;
 use crate::sandbox::model::memory::MemoryModel;
 use crate::sandbox::store::MemoryStore;
 use crate::sandbox::telegram::memory::MemoryTelegram;
-use crate::server;
 
 /// The id of the bot that the house serves.
 pub const BOT: i64 = 77;
@@ -31,6 +32,9 @@ const ORIGIN_MS: i64 = 1_700_000_000_000;
 
 /// The longest wait between two tries to hand an update in, as Telegram's.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether all turns have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The world around the actors, and the actors while they run.
 pub struct House {
@@ -46,13 +50,21 @@ pub struct House {
     pub config: Config,
     clock: Clock,
     app: Option<App>,
-    /// Telegram holds a chat's next update back until the one before was taken.
-    chats: Rc<RefCell<HashMap<i64, Rc<Mutex<()>>>>>,
+    chats: RefCell<HashMap<i64, Line>>,
+}
+
+/// A chat's updates on their way in.
+#[derive(Default)]
+struct Line {
+    last: Value,
+    /// Telegram holds the next update back until the one before was taken.
+    turn: Rc<Mutex<()>>,
 }
 
 impl House {
     /// A house whose actors do not run yet. Call it where time is paused.
     pub fn new(config: Config, telegram: MemoryTelegram, model: MemoryModel, tools: Toolbox) -> Self {
+        telegram.world().with(|world, _| world.number_updates_from(BOT, 1));
         Self {
             telegram,
             model,
@@ -61,28 +73,52 @@ impl House {
             config,
             clock: Clock::starting_at(ORIGIN_MS),
             app: None,
-            chats: Rc::default(),
+            chats: RefCell::default(),
         }
     }
 
     /// Starts the actors, in the `LocalSet` around.
-    pub fn start(&mut self) {
+    pub async fn start(&mut self) {
         let faculties =
             Faculties { model: Arc::new(self.model.clone()), tools: self.tools.clone(), clock: self.clock };
         let world =
             World { api: Arc::new(self.telegram.clone()), store: Arc::new(self.store.clone()), faculties };
         let bot = Identity { id: BOT, username: "brigade_bot".to_owned() };
-        self.app = Some(App::start(world, server::settings(&self.config, &bot, "".into())));
+        self.app = Some(App::start(world, Settings::from_config(&self.config, &bot, "".into())).await);
     }
 
     /// Hands an update in as Telegram does: after those of the same chat, and again and again,
     /// with growing waits, until it is taken.
-    pub fn deliver(&self, update: &Value) {
+    pub fn deliver(&self, update: Value) {
         let Some(app) = &self.app else { return };
-        let Ok(update) = Update::from_value(update) else { return };
-        let chat = update.message.as_ref().map_or(0, |message| message.chat);
-        let turn = self.chats.borrow_mut().entry(chat).or_default().clone();
-        tokio::task::spawn_local(hand_in(app.intake(), update, turn));
+        let Ok(parsed) = Update::from_value(&update) else { return };
+        let chat = parsed.message.as_ref().map_or(0, |message| message.chat);
+        let mut chats = self.chats.borrow_mut();
+        let line = chats.entry(chat).or_default();
+        line.last = update;
+        tokio::task::spawn_local(hand_in(app.intake(), parsed, line.turn.clone()));
+    }
+
+    /// Hands a chat's last update in once more.
+    pub fn deliver_again(&self, chat: i64) {
+        let last = self.chats.borrow().get(&chat).map(|line| line.last.clone());
+        if let Some(update) = last {
+            self.deliver(update);
+        }
+    }
+
+    /// Waits until every update was taken and every turn has ended, at most `patience`.
+    pub async fn settled(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        while self.is_busy() && Instant::now() < end {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        let on_the_way = |line: &Line| line.turn.try_lock().is_err();
+        let owed = |turn: &StoredTurn| matches!(turn.state, State::Accepted | State::Answered);
+        self.chats.borrow().values().any(on_the_way) || self.store.all().iter().any(owed)
     }
 
     /// The conversation of a private chat with the bot.

@@ -81,12 +81,13 @@ impl<S: Subscriber> Layer<S> for LivesLayer {
         let mut life = Life::default();
         event.record(&mut life);
         let mut lives = locked(&self.0);
-        if life.what == "started" {
-            lives.alive.insert(life.at);
-        } else {
-            lives.alive.remove(&life.at);
-            if life.what == "panicked" {
-                lives.panicked.push(life.at);
+        match life.what.as_str() {
+            "started" => {
+                lives.alive.insert(life.at);
+            }
+            "panicked" => lives.panicked.push(life.at),
+            _ => {
+                lives.alive.remove(&life.at);
             }
         }
     }

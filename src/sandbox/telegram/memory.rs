@@ -11,6 +11,7 @@ use super::error::ApiError;
 use super::events::{ChatEvent, SeenMessage};
 use super::faults::Fault;
 use super::params::Params;
+use super::people::Attachment;
 use super::shared::{Answer, CallRecord, SharedWorld};
 use super::state::World;
 
@@ -81,6 +82,15 @@ impl MemoryTelegram {
     pub fn say(&self, key: ChatKey, user: i64, text: &str) -> Value {
         self.world.with(|world, now| {
             let id = world.say(now, key, user, text);
+            world.take_update(key.bot, id)
+        })
+    }
+
+    /// The person `user` sends something that is no text. Returns the Update that a webhook would
+    /// get.
+    pub fn send(&self, key: ChatKey, user: i64, attachment: Attachment) -> Value {
+        self.world.with(|world, now| {
+            let id = world.send(now, key, user, attachment);
             world.take_update(key.bot, id)
         })
     }

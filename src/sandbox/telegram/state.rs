@@ -83,6 +83,11 @@ impl World {
         self.opens_chats = yes;
     }
 
+    /// The `update_id` of the bot's next update.
+    pub fn number_updates_from(&mut self, bot: i64, first: i64) {
+        self.bot(bot).updates.number_from(first);
+    }
+
     /// How long webhooks that failed are left alone.
     pub fn set_retry(&mut self, retry: Retry) {
         self.retry = retry;

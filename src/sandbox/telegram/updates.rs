@@ -114,6 +114,10 @@ impl Default for Updates {
 }
 
 impl Updates {
+    pub(super) fn number_from(&mut self, first: i64) {
+        self.next_id = first;
+    }
+
     /// Queues `{kind: body}` and returns its id. A kind that is not allowed gets an id and is
     /// forgotten, as in Telegram.
     pub(super) fn push(&mut self, now_ms: u64, kind: &str, body: Value) -> i64 {

@@ -14,17 +14,16 @@ use crate::edge::llm::Request;
 use crate::flow::FlowLine;
 use crate::sandbox::model::memory::MemoryModel;
 use crate::sandbox::model::script::{Failure, Script, Step};
-use crate::sandbox::telegram::events::{ChatEvent, SeenMessage};
 use crate::sandbox::telegram::faults::{Fault, Trouble};
 use crate::sandbox::telegram::memory::MemoryTelegram;
-use crate::sandbox::telegram::people::Attachment;
+use crate::sandbox::telegram::{Attachment, ChatEvent, SeenMessage};
 use crate::testing::{House, in_paused_time};
 
 /// The person who writes in every scenario.
 const USER: i64 = 7;
 
 /// Virtual time after which a turn that has not ended never will.
-const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// What a scenario gave.
 #[derive(Debug)]
@@ -119,7 +118,7 @@ enum End {
 }
 
 async fn live<'a>(house: &mut House, when: &'a [When], began: Instant) -> (&'a [When], End) {
-    house.start();
+    house.start().await;
     for (position, event) in when.iter().enumerate() {
         tokio::time::sleep_until(began + Duration::from_millis(event.at_ms)).await;
         let rest = &when[position + 1..];
@@ -131,8 +130,7 @@ async fn live<'a>(house: &mut House, when: &'a [When], began: Instant) -> (&'a [
         }
         happen(house, event);
     }
-    // Let what just happened begin, so that the drain waits for it.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.settled(PATIENCE).await;
     (&[], End::Over(house.stop(PATIENCE).await))
 }
 
@@ -145,15 +143,14 @@ fn happen(house: &House, event: &When) {
         if let Some(blocks) = event.user_blocks_bot {
             house.telegram.world().with(|world, now| world.block(now, key.bot, chat, blocks));
         }
-        let update = if let Some(text) = &event.user_says {
-            Some(house.telegram.say(key, USER, text))
-        } else if let Some(what) = &event.user_sends {
-            Some(house.telegram.send(key, USER, attachment(what)))
-        } else {
-            event.update_comes_again.then(|| house.telegram.last_update(key)).flatten()
-        };
-        if let Some(update) = update {
-            house.deliver(&update);
+        if let Some(text) = &event.user_says {
+            house.deliver(house.telegram.say(key, USER, text));
+        }
+        if let Some(what) = &event.user_sends {
+            house.deliver(house.telegram.send(key, USER, attachment(what)));
+        }
+        if event.update_comes_again {
+            house.deliver_again(chat);
         }
     }
 }
@@ -217,9 +214,12 @@ fn deltas(model: &Model) -> Vec<String> {
     let Some(chars) = model.chars else { return model.says.clone() };
     let words = (1..).map(|number| format!("word{number} "));
     let text: Vec<char> = words.flat_map(|word| word.chars().collect::<Vec<_>>()).take(chars).collect();
-    let mut deltas: Vec<String> = text.chunks(model.delta_chars.max(1)).map(|delta| delta.iter().collect()).collect();
+    let mut deltas: Vec<String> =
+        text.chunks(model.delta_chars.max(1)).map(|delta| delta.iter().collect()).collect();
     // A space at the end would be dropped as white space is; the answer shall have `chars`.
-    if let Some(last) = deltas.last_mut() && last.ends_with(' ') {
+    if let Some(last) = deltas.last_mut()
+        && last.ends_with(' ')
+    {
         last.pop();
         last.push('.');
     }
@@ -255,4 +255,3 @@ fn fault(trouble: &Telegram) -> Option<Fault> {
         trouble: what,
     })
 }
-

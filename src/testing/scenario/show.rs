@@ -6,7 +6,7 @@ use std::fmt;
 use super::Played;
 use crate::domain::chat::{ChatMessage, Role};
 use crate::domain::record::StoredTurn;
-use crate::sandbox::telegram::events::{ChatEvent, What};
+use crate::sandbox::telegram::{ChatEvent, What};
 
 /// Characters of a text that are shown; of a longer one the beginning and the length.
 const SHOWN_CHARS: usize = 90;
@@ -81,7 +81,9 @@ fn screen(events: &[&ChatEvent]) -> Vec<String> {
             What::Edited { message_id, text } => {
                 add(&mut lines, *message_id, &format!(" [{}: {}]", at.trim(), excerpt(text)));
             }
-            What::Deleted { message_id } => add(&mut lines, *message_id, &format!(" [deleted {}]", at.trim())),
+            What::Deleted { message_id } => {
+                add(&mut lines, *message_id, &format!(" [deleted {}]", at.trim()))
+            }
             What::Typing => lines.push((None, format!("{at}       bot   is typing"))),
         }
     }
@@ -117,7 +119,7 @@ fn show_turn(turn: &StoredTurn, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (number, part) in turn.delivery.iter().enumerate() {
         let message = part.message_id.map_or("no message".to_owned(), |id| format!("message {id}"));
         let (number, end, attempts) = (number + 1, part.end_bytes, part.attempts);
-        writeln!(f, "    part {number:<5} {message}, to byte {end}, {attempts} attempts")?;
+        writeln!(f, "    part {number:<5} {message}, to byte {end}, attempts {attempts}")?;
     }
     let times = turn.timings;
     let known = [
