@@ -3,7 +3,7 @@
 
 pub mod actors;
 pub mod app;
-//pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod edge;
@@ -11,5 +11,5 @@ pub mod flow;
 pub mod messages;
 pub mod port;
 pub mod sandbox;
-//pub mod server;
+pub mod server;
 pub mod testing;

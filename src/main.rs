@@ -1,1 +1,7 @@
-fn main() {}
+//! The `brigade` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    brigade::cli::run()
+}

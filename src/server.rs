@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::actors::conversation::Faculties;
 use crate::app::{App, Settings, World};
-use crate::config::{Config, Secrets};
+use crate::config::{Config, Http, Secrets};
 use crate::domain::commands;
 use crate::domain::time::Clock;
 use crate::edge::http::{Gate, WEBHOOK_PATH, routes};
@@ -31,12 +31,20 @@ use crate::edge::telegram::update::ALLOWED_UPDATES;
 use crate::edge::tools::Toolbox;
 
 /// How updates come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Mode {
+#[derive(Debug)]
+pub enum Updates {
     /// Telegram posts them to `POST /webhook`.
-    Webhook,
+    Webhook {
+        /// Where the web server listens.
+        listener: TcpListener,
+        /// Its public base address, which Telegram is told; empty when somebody else tells it.
+        address: String,
+    },
     /// The server asks for them.
-    Polling,
+    Polling {
+        /// Whether to remove a webhook that is set: it may be that of the same bot in production.
+        remove_webhook: bool,
+    },
 }
 
 /// Why the server can't start or go on.
@@ -70,6 +78,9 @@ pub enum ServerError {
     /// The http client can't be made.
     #[error("the http client can't be made: {0}")]
     Client(#[from] reqwest::Error),
+    /// The model's client can't be made.
+    #[error("{0}")]
+    Model(#[from] chat_completions::SettingsError),
     /// An actor that all chats share panicked.
     #[error("an actor that all chats share panicked; what is owed is taken up at the next start")]
     Lost,
@@ -78,7 +89,7 @@ pub enum ServerError {
 impl ServerError {
     /// Whether the settings are at fault, not the world.
     pub fn is_of_settings(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Instructions { .. })
+        matches!(self, Self::Missing(_) | Self::Instructions { .. } | Self::Model(_))
     }
 }
 
@@ -86,64 +97,63 @@ impl ServerError {
 pub struct Server {
     app: App,
     gate: Data<Gate>,
-    http: Option<Http>,
+    store: Arc<dyn Store>,
+    http: Option<ServerHandle>,
     poller: Option<JoinHandle<Result<(), TelegramError>>>,
     grace: Duration,
 }
 
-struct Http {
-    handle: ServerHandle,
-    port: u16,
-}
-
 impl Server {
-    /// Starts the server. Without `mode`, updates come by webhook when a public address is set.
-    /// Waits for a store or a Telegram that can't be reached now. Runs in an actix `System`.
+    /// Starts the server; waits for a store or a Telegram that can't be reached now. Runs in an
+    /// actix `System`.
     ///
     /// # Errors
     /// [`ServerError`], each with what to do.
-    pub async fn start(config: &Config, secrets: &Secrets, mode: Option<Mode>) -> Result<Self, ServerError> {
-        let by_address = if config.telegram.webhook_url.is_empty() { Mode::Polling } else { Mode::Webhook };
-        let webhook_secret = webhook_secret(config, secrets, mode.unwrap_or(by_address))?;
-        let (api, model, instructions) = (bot_api(config, secrets)?, model(config, secrets)?, instructions(config)?);
+    pub async fn start(config: &Config, secrets: &Secrets, updates: Updates) -> Result<Self, ServerError> {
+        let webhook_secret = webhook_secret(secrets, &updates)?;
+        let (api, model, instructions) =
+            (bot_api(config, secrets)?, model(config, secrets)?, instructions(config)?);
         let store = open_store(config, secrets).await?;
         let bot = until_reached("reach telegram", || api.get_me(), TelegramError::is_passing).await?;
         tracing::info!(bot = bot.id, "this is @{}", bot.username);
         let world = World {
             api: Arc::new(api.clone()),
-            store,
+            store: store.clone(),
             faculties: Faculties { model: Arc::new(model), tools: toolbox(config), clock: wall_clock() },
         };
         let app = App::start(world, Settings::from_config(config, &bot, instructions)).await;
         let gate = Gate::new(app.intake(), webhook_secret, config.http.max_body_bytes);
-        let mut server = Self {
-            app,
-            gate: Data::new(gate),
-            http: None,
-            poller: None,
-            grace: Duration::from_millis(config.shutdown.grace_ms),
-        };
+        let grace = Duration::from_millis(config.shutdown.grace_ms);
+        let mut server = Self { app, gate: Data::new(gate), store, http: None, poller: None, grace };
         if let Err(error) = api.set_my_commands(&commands::MENU).await {
             tracing::warn!("the menu of commands can't be set: {error}");
         }
-        match mode.unwrap_or(by_address) {
-            Mode::Webhook => server.receive_by_webhook(config, &api).await?,
-            Mode::Polling => server.receive_by_polling(config, api, mode.is_some()).await?,
+        match updates {
+            Updates::Webhook { listener, address } => {
+                server.receive_by_webhook(config, &api, listener, &address).await?;
+            }
+            Updates::Polling { remove_webhook } => {
+                server.receive_by_polling(config, api, remove_webhook).await?
+            }
         }
         Ok(server)
     }
 
-    async fn receive_by_webhook(&mut self, config: &Config, api: &BotApiClient) -> Result<(), ServerError> {
-        let http = listen(config, self.gate.clone())?;
-        tracing::info!("listening on http://{}:{}{WEBHOOK_PATH}", config.http.host, http.port);
-        self.http = Some(http);
-        let address = config.telegram.webhook_url.trim_end_matches('/');
+    async fn receive_by_webhook(
+        &mut self,
+        config: &Config,
+        api: &BotApiClient,
+        listener: TcpListener,
+        address: &str,
+    ) -> Result<(), ServerError> {
+        self.http = Some(serve_http(listener, self.gate.clone())?);
         if address.is_empty() {
             tracing::warn!("TELEGRAM_WEBHOOK_URL is not set: setWebhook is left to you");
             return Ok(());
         }
+        let base = address.trim_end_matches('/').trim_end_matches(WEBHOOK_PATH);
         let webhook = Webhook {
-            url: format!("{}{WEBHOOK_PATH}", address.trim_end_matches(WEBHOOK_PATH)),
+            url: format!("{base}{WEBHOOK_PATH}"),
             secret_token: self.gate.secret().to_owned(),
             allowed_updates: ALLOWED_UPDATES.to_vec(),
             max_connections: config.telegram.max_connections,
@@ -153,8 +163,6 @@ impl Server {
         Ok(())
     }
 
-    /// Only an operator who asks for polling by name has a webhook removed for it: it may be that
-    /// of the same bot in production.
     async fn receive_by_polling(
         &mut self,
         config: &Config,
@@ -170,9 +178,9 @@ impl Server {
         Ok(())
     }
 
-    /// The port of the web server, when updates come by webhook.
-    pub fn port(&self) -> Option<u16> {
-        self.http.as_ref().map(|http| http.port)
+    /// Where the turns are kept.
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
     }
 
     /// Serves until `stop` is ready, then ends in order: nothing new is taken, running turns may
@@ -211,7 +219,7 @@ impl Server {
             }
         }
         if let Some(http) = self.http {
-            http.handle.stop(false).await;
+            http.stop(false).await;
         }
         ended
     }
@@ -225,15 +233,15 @@ async fn poll_ended(poller: Option<JoinHandle<Result<(), TelegramError>>>) -> Op
     }
 }
 
-fn webhook_secret(config: &Config, secrets: &Secrets, mode: Mode) -> Result<String, ServerError> {
-    match &secrets.webhook_secret {
-        Some(secret) => Ok(secret.reveal().to_owned()),
-        None if mode == Mode::Webhook && config.telegram.webhook_url.is_empty() => Err(ServerError::Missing(
+fn webhook_secret(secrets: &Secrets, updates: &Updates) -> Result<String, ServerError> {
+    match (&secrets.webhook_secret, updates) {
+        (Some(secret), _) => Ok(secret.reveal().to_owned()),
+        (None, Updates::Webhook { address, .. }) if address.is_empty() => Err(ServerError::Missing(
             "webhook mode needs TELEGRAM_WEBHOOK_URL, this server's public address; \
              or, where you call setWebhook yourself, TELEGRAM_WEBHOOK_SECRET",
         )),
         // Telegram is told a new one at every start, so nobody needs to keep it.
-        None => Ok(Uuid::new_v4().simple().to_string()),
+        (None, _) => Ok(Uuid::new_v4().simple().to_string()),
     }
 }
 
@@ -320,18 +328,27 @@ fn wall_clock() -> Clock {
     Clock::starting_at(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn listen(config: &Config, gate: Data<Gate>) -> Result<Http, ServerError> {
-    let address = format!("{}:{}", config.http.host, config.http.port);
-    let failed = |error| ServerError::Listen { address: address.clone(), error };
-    let listener = TcpListener::bind((config.http.host.as_str(), config.http.port)).map_err(failed)?;
-    let port = listener.local_addr().map_err(failed)?.port();
+/// Takes the port that the settings name.
+///
+/// # Errors
+/// [`ServerError::Listen`].
+pub fn listen(config: &Config) -> Result<TcpListener, ServerError> {
+    let Http { host, port, .. } = &config.http;
+    let listener = TcpListener::bind((host.as_str(), *port));
+    let listener =
+        listener.map_err(|error| ServerError::Listen { address: format!("{host}:{port}"), error })?;
+    tracing::info!("listening on http://{host}:{port}{WEBHOOK_PATH}");
+    Ok(listener)
+}
+
+fn serve_http(listener: TcpListener, gate: Data<Gate>) -> Result<ServerHandle, ServerError> {
     let server = HttpServer::new(move || actix_web::App::new().configure(routes(gate.clone())))
         .workers(1)
         .disable_signals()
         .listen(listener)
-        .map_err(failed)?
+        .map_err(|error| ServerError::Listen { address: "the webhook's port".to_owned(), error })?
         .run();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(Http { handle, port })
+    Ok(handle)
 }

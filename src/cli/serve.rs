@@ -1,11 +1,11 @@
 //! `brigade serve`: the bot on Telegram.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failed;
 use crate::config::{Config, Secrets};
-use crate::server::{Mode, Server};
+use crate::server::{Server, ServerError, Updates, listen};
 
 /// Run the bot on Telegram.
 ///
@@ -19,19 +19,37 @@ use crate::server::{Mode, Server};
 #[derive(Debug, Args)]
 pub struct Serve {
     /// How updates come; without it, by webhook when TELEGRAM_WEBHOOK_URL is set.
-    ///
-    /// `polling` removes a webhook that is set for the bot.
     #[arg(long, value_enum)]
     mode: Option<Mode>,
 }
 
+/// How updates come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Telegram posts them to POST /webhook.
+    Webhook,
+    /// The server asks for them; a webhook that is set is removed.
+    Polling,
+}
+
 impl Serve {
+    /// Only an operator who asks for polling by name has a webhook removed for it: it may be that
+    /// of the same bot in production.
+    fn updates(&self, config: &Config) -> Result<Updates, ServerError> {
+        let address = config.telegram.webhook_url.clone();
+        match self.mode {
+            Some(Mode::Polling) => Ok(Updates::Polling { remove_webhook: true }),
+            None if address.is_empty() => Ok(Updates::Polling { remove_webhook: false }),
+            Some(Mode::Webhook) | None => Ok(Updates::Webhook { listener: listen(config)?, address }),
+        }
+    }
+
     pub(super) async fn run(self, config: &Config, secrets: &Secrets) -> Result<(), Failed> {
         let mut first = Stop::listen();
         let server = tokio::select! {
             biased;
             () = first.asked() => return Ok(()),
-            started = Server::start(config, secrets, self.mode) => started?,
+            started = Server::start(config, secrets, self.updates(config)?) => started?,
         };
         let mut second = Stop::listen();
         server.run(first.asked(), second.asked_twice()).await?;
@@ -48,7 +66,10 @@ struct Stop {
 impl Stop {
     fn listen() -> Self {
         // Where signals can't be listened for, their default ends the process, which loses nothing.
-        Self { terminate: signal(SignalKind::terminate()).ok(), interrupt: signal(SignalKind::interrupt()).ok() }
+        Self {
+            terminate: signal(SignalKind::terminate()).ok(),
+            interrupt: signal(SignalKind::interrupt()).ok(),
+        }
     }
 
     async fn asked(&mut self) {

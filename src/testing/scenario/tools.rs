@@ -40,5 +40,10 @@ impl Tool for Wrong {
 
 /// The server's tools that need no clock and no thread, and those that go wrong.
 pub(super) fn toolbox() -> Toolbox {
-    Toolbox::new(vec![Arc::new(ConvertUnits), Arc::new(Wrong::Hang), Arc::new(Wrong::Fail), Arc::new(Wrong::Panic)])
+    Toolbox::new(vec![
+        Arc::new(ConvertUnits),
+        Arc::new(Wrong::Hang),
+        Arc::new(Wrong::Fail),
+        Arc::new(Wrong::Panic),
+    ])
 }

@@ -1,0 +1,80 @@
+//! The prompt: what a person types is said in the chat, what the chat shows stands above it.
+
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{Talk, failed};
+use crate::cli::Failed;
+use crate::domain::ids::TurnId;
+use crate::sandbox::model::directives::DIRECTIVES;
+
+const WELCOME: &str = "This is the sandbox: the real bot between a simulated Telegram and a simulated model.\n\
+    Type a message, for example: How many grams is a cup of flour?\n\
+    /help lists what a message can ask of the simulated model; Ctrl-D ends.";
+
+/// Talks until the person ends it. Returns whether all turns ended well; at a prompt, nobody asks.
+///
+/// # Errors
+/// When the terminal can't be used.
+pub async fn talk(mut talk: Talk) -> Result<bool, Failed> {
+    let mut events = talk.world.subscribe();
+    talk.screen.say(WELCOME);
+    let (mut lines, mut printer) = read_lines()?;
+    talk.screen.print_through(move |line| {
+        // The terminal is gone: there is nobody to show it to.
+        let _gone = printer.print(format!("{line}\n"));
+    });
+    let mut last: Option<TurnId> = None;
+    loop {
+        tokio::select! {
+            biased;
+            Ok(event) = events.recv() => talk.screen.show(&event),
+            line = lines.recv() => match line {
+                Some(line) => {
+                    if line == "/help" {
+                        show_directives(&mut talk);
+                    }
+                    last = Some(talk.say(&line));
+                }
+                None => break,
+            },
+        }
+    }
+    if let Some(turn) = last {
+        talk.show_until_ended(&mut events, turn).await?;
+    }
+    Ok(true)
+}
+
+fn show_directives(talk: &mut Talk) {
+    talk.screen.say("The simulated model does what a message asks of it:");
+    for (directive, meaning) in DIRECTIVES {
+        talk.screen.say(format!("  {directive:<13} {meaning}"));
+    }
+    talk.screen.say("And the bot itself:");
+}
+
+/// Reads lines in a thread of its own; the channel ends with the input.
+fn read_lines() -> Result<(UnboundedReceiver<String>, impl ExternalPrinter + 'static), Failed> {
+    let unusable = || failed::<ReadlineError>("the terminal can't be used");
+    let editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new());
+    let mut editor = editor.map_err(unusable())?;
+    let printer = editor.create_external_printer().map_err(unusable())?;
+    let (typed, lines) = unbounded_channel();
+    std::thread::spawn(move || while let Some(()) = read_line(&mut editor, &typed) {});
+    Ok((lines, printer))
+}
+
+fn read_line(editor: &mut Editor<(), MemHistory>, typed: &UnboundedSender<String>) -> Option<()> {
+    // An error is the end of the input, or Ctrl-C.
+    let line = editor.readline("> ").ok()?;
+    let line = line.trim();
+    if line.is_empty() {
+        return Some(());
+    }
+    // Without history the line can only not be called back.
+    let _forgotten = editor.add_history_entry(line);
+    typed.send(line.to_owned()).ok()
+}
