@@ -73,10 +73,11 @@ fn end_tag(shown: &mut Shown, open: &mut Vec<Open<'_>>, tag: &str, at: usize) ->
     }
     let kind = KINDS.iter().find(|(known, _)| *known == tag).map_or("", |(_, kind)| kind);
     match kind {
-        "text_link" => match attribute(begun.attributes, "href") {
-            Some(url) => shown.close(kind, begun.from, Some(("url", url))),
-            None => {}
-        },
+        "text_link" => {
+            if let Some(url) = attribute(begun.attributes, "href") {
+                shown.close(kind, begun.from, Some(("url", url)));
+            }
+        }
         // Code inside pre only names the language.
         "code" if open.last().is_some_and(|outer| outer.tag == "pre") => {
             let language =
