@@ -20,7 +20,7 @@ struct Mention {
 }
 
 /// Words that are units only behind a number or a word of [`INTO`].
-const AMBIGUOUS: [&str; 9] = ["in", "l", "el", "tl", "c", "f", "pt", "g", "gal"];
+const AMBIGUOUS: [&str; 8] = ["l", "el", "tl", "c", "f", "pt", "g", "gal"];
 const INTO: [&str; 7] = ["to", "into", "in", "en", "nach", "as", "vs"];
 const OF: [&str; 7] = ["of", "de", "di", "da", "d", "von", "du"];
 
@@ -89,7 +89,7 @@ fn mention(words: &[String], at: usize) -> Option<Mention> {
     let value = value_before(words, at);
     let before = at.checked_sub(1).map_or("", |at| words[at].as_str());
     let numbered = number(before).is_some();
-    let clear = !AMBIGUOUS.contains(&word) || numbered || (word != "in" && INTO.contains(&before));
+    let clear = !AMBIGUOUS.contains(&word) || numbered || INTO.contains(&before);
     clear.then_some(Mention { at, unit, value })
 }
 
@@ -161,7 +161,7 @@ fn usual_target(from: &Unit, of_something: bool) -> Option<&'static Unit> {
         (Measure::Heat, "f") => "c",
         (Measure::Heat, _) => "f",
         (Measure::Volume, "ml" | "l") if of_something => "g",
-        (_, "ml" | "l" | "g" | "kg" | "cm") => return None,
+        (_, "ml" | "l" | "g" | "kg") => return None,
         (Measure::Mass, _) => "g",
         (Measure::Volume, _) => {
             if of_something {
@@ -170,7 +170,6 @@ fn usual_target(from: &Unit, of_something: bool) -> Option<&'static Unit> {
                 "ml"
             }
         }
-        (Measure::Length, _) => "cm",
     })
 }
 
@@ -200,7 +199,6 @@ mod tests {
             ("half a cup of butter in ounces", 0.5, "cup", "oz", of("butter")),
             ("1 1/2 cups milk in ml please", 1.5, "cup", "ml", of("milk")),
             ("3 oz to g", 3.0, "oz", "g", None),
-            ("10 inches in cm", 10.0, "in", "cm", None),
             ("My recipe says 350°F. How hot is that?", 350.0, "f", "c", None),
             ("Wie viel Gramm sind 2 Tassen Mehl?", 2.0, "cup", "g", of("flour")),
             ("¿Cuántos gramos hay en una taza de harina?", 1.0, "cup", "g", of("flour")),

@@ -20,7 +20,7 @@ const ANSWERS: &[Answer] = &[
     ),
     (
         English,
-        &["hello", "hey ", "good morning", "who are you", "thank"],
+        &["hello", " hi ", "hey ", "good morning", "who are you", "thank"],
         include_str!("answers/en_hello.md"),
     ),
     (
@@ -57,7 +57,7 @@ const FILLER: [&str; 8] = [
 /// The answer to a question, in its language.
 pub fn answer(question: &str) -> &'static str {
     let language = language_of(question);
-    let lower = question.to_lowercase();
+    let lower = format!(" {} ", question.to_lowercase());
     let known: Vec<&Answer> = ANSWERS.iter().filter(|answer| answer.0 == language).collect();
     let hits = |answer: &Answer| answer.1.iter().filter(|word| lower.contains(**word)).count();
     let most = known.iter().map(|answer| hits(answer)).max().unwrap_or(0);

@@ -11,7 +11,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::script::{Failure, Script, Step, Whole};
+use super::failure::Failure;
+use super::script::{Script, Step, Whole};
 use super::wire::{Asked, Head, usage};
 
 /// The longest request that is read, in bytes.

@@ -13,7 +13,8 @@ use crate::domain::chat::{Reply, Usage};
 use crate::edge::llm::{Model, ModelError, Piece, Pieces, Request};
 
 use super::ask::Offered;
-use super::script::{Failure, Script, Step, Whole, join};
+use super::failure::Failure;
+use super::script::{Script, Step, Whole, join};
 use super::wire::usage;
 
 /// Chooses the script of a request.

@@ -6,6 +6,7 @@
 
 pub mod cook;
 pub mod directives;
+pub mod failure;
 pub mod http;
 pub mod memory;
 pub mod script;
@@ -20,5 +21,6 @@ mod wire;
 
 pub use ask::Offered;
 pub use directives::DIRECTIVES;
+pub use failure::Failure;
 pub use memory::MemoryModel;
-pub use script::{Failure, Script, Step, Whole};
+pub use script::{Script, Step, Whole};

@@ -29,6 +29,9 @@ fn sentence(language: Language, served: &Served<'_>) -> String {
     let result = served.result.trim();
     let arguments: Value = serde_json::from_str(&served.call.function.arguments).unwrap_or_default();
     let name = served.call.function.name.as_str();
+    if failed(result) {
+        return refusal(language, result);
+    }
     let converted = name.contains("convert").then(|| conversion(language, &arguments, result)).flatten();
     let sum = || Some(format!("{} = **{}**", field(&arguments, &SUM)?, last_number(result)?));
     let summed = name.contains("calc").then(sum).flatten();
@@ -100,6 +103,24 @@ fn numbers_in(text: &str) -> Vec<(String, usize)> {
     found
 }
 
+/// Tools say in words what was wrong; nothing else tells a failure from a result.
+fn failed(result: &str) -> bool {
+    let lower = result.to_lowercase();
+    ["there is no", "not known", "can't", "cannot", "must be", "missing", "needs", "error"]
+        .iter()
+        .any(|words| lower.contains(words))
+}
+
+fn refusal(language: Language, result: &str) -> String {
+    match language {
+        German => format!("Das ließ sich nicht ausrechnen: {result}"),
+        French => format!("Cela n'a pas marché : {result}"),
+        Spanish => format!("No ha funcionado: {result}"),
+        Italian => format!("Non ha funzionato: {result}"),
+        _ => format!("That did not work: {result}"),
+    }
+}
+
 fn quoted(language: Language, result: &str) -> String {
     match language {
         German => format!("Nachgesehen: {result}"),
@@ -149,12 +170,9 @@ mod tests {
     #[test]
     fn a_result_is_said_in_a_sentence() {
         let flour = r#"{"value":1,"from":"cup","to":"g","ingredient":"flour"}"#;
-        for result in [
-            "125 g",
-            "1 cup of flour = 125 g (4.4 oz)",
-            "{\"result\": 125}",
-            "1 cup flour is about 125 grams.",
-        ] {
+        for result in
+            ["125 g", "1 cup of flour = 125 g (4.4 oz)", "{\"result\": 125}", "1 cup of flour = about 125 g"]
+        {
             let text = said("How many grams is a cup of flour?", "convert_units", flour, result);
             assert_eq!(text, "A cup of flour weighs about 125 g.", "{result}");
         }
@@ -166,8 +184,8 @@ mod tests {
     #[test]
     fn what_is_no_number_is_quoted() {
         let flour = r#"{"value":1,"from":"cup","to":"g","ingredient":"flour"}"#;
-        let text = said("how many", "convert_units", flour, "there is no such unit");
-        assert_eq!(text, "I looked it up: there is no such unit");
+        let text = said("how many", "convert_units", flour, "'value' must be between 0 and 1000");
+        assert_eq!(text, "That did not work: 'value' must be between 0 and 1000");
         assert_eq!(said("the time?", "get_current_time", "{}", "12:30"), "I looked it up: 12:30");
     }
 }

@@ -6,7 +6,6 @@ pub(super) enum Measure {
     Mass,
     Volume,
     Heat,
-    Length,
 }
 
 use Measure::*;
@@ -46,8 +45,6 @@ const UNITS: &[Unit] = &[
     unit(Volume, "a gallon", "gallons", &["gallon", "gallons", "gal"]),
     unit(Heat, "1 °F", "°F", &["f", "°f", "fahrenheit"]),
     unit(Heat, "1 °C", "°C", &["c", "°c", "celsius", "centigrade"]),
-    unit(Length, "1 cm", "cm", &["cm", "centimeter", "centimeters", "centimetre", "centimetres"]),
-    unit(Length, "an inch", "inches", &["in", "inch", "inches", "zoll"]),
 ];
 
 /// The unit that a word (in lower case) names.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::domain::chat::{ChatMessage, Reply, Role, ToolCall, Usage};
 
 use super::ask::Offered;
-use super::script::{Failure, Script, Step};
+use super::failure::Failure;
+use super::script::{Script, Step};
 
 /// A request as it came over the wire.
 pub(super) struct Asked {

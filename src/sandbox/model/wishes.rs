@@ -8,7 +8,7 @@ use super::ask::{Offered, Turn};
 use super::conversion::{Conversion, conversion_in};
 use super::cook::hash;
 use super::directives::Directives;
-use super::units::{Unit, city_in};
+use super::units::{Measure, Unit, city_in};
 
 pub(super) const VALUE: [&str; 4] = ["value", "amount", "quantity", "number"];
 pub(super) const FROM: [&str; 4] = ["from", "from_unit", "source_unit", "unit_from"];
@@ -176,7 +176,11 @@ fn unit_name(schema: &Value, property_names: &[&str], unit: &Unit) -> String {
     let known = |name: &&str| {
         listed.into_iter().flatten().filter_map(Value::as_str).find(|one| one.to_lowercase() == **name)
     };
-    unit.names.iter().find_map(known).unwrap_or(unit.names[0]).to_owned()
+    let usual = || match unit.measure {
+        Measure::Heat => unit.names[0].to_uppercase(),
+        _ => unit.names[0].to_owned(),
+    };
+    unit.names.iter().find_map(known).map_or_else(usual, str::to_owned)
 }
 
 /// Without a fraction where there is none.
@@ -209,6 +213,14 @@ mod tests {
             arguments,
             json!({"amount": 3, "from_unit": "cups", "to_unit": "grams", "ingredient": "rice"})
         );
+    }
+
+    #[test]
+    fn degrees_have_capital_letters() {
+        let tool = Offered { name: "convert_units".into(), parameters: json!({}) };
+        let (_, arguments) = fulfil(&wishes_in("350°F to °C").remove(0), &[tool]).expect("the tool fits");
+        let arguments: Value = serde_json::from_str(&arguments).expect("JSON");
+        assert_eq!(arguments, json!({"value": 350, "from": "F", "to": "C"}));
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub mod webhook;
 
 mod commands;
 mod control;
+mod html_markup;
 mod json;
+mod markup;
 mod messages;
 mod methods;
 mod people;

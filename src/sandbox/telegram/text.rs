@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::markup::parsed;
 use super::params::Params;
 
 /// The longest text of a message, in UTF-16 code units.
@@ -22,12 +23,13 @@ pub(super) struct Formatted {
 pub(super) fn formatted(params: &Params, too_long: &str) -> Result<Formatted, ApiError> {
     let raw = params.text("text").unwrap_or_default();
     let mode = params.text("parse_mode").unwrap_or_default().to_ascii_lowercase();
-    if !["", "html", "markdown", "markdownv2"].contains(&mode.as_str()) {
-        return Err(ApiError::bad_request("unsupported parse_mode"));
-    }
-    let given = if mode.is_empty() { params.json("entities")? } else { None };
-    let entities = given.and_then(|list| list.as_array().cloned()).unwrap_or_default();
-    let trimmed = trim(&raw, entities);
+    let given = if mode.is_empty() {
+        let entities = params.json("entities")?.and_then(|list| list.as_array().cloned());
+        Formatted { text: raw, entities: entities.unwrap_or_default() }
+    } else {
+        parsed(&raw, &mode)?
+    };
+    let trimmed = trim(&given.text, given.entities);
     if is_blank(&trimmed.text) {
         return Err(ApiError::bad_request("message text is empty"));
     }
