@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod logging;
 mod sandbox;
 mod serve;
 mod transcripts;
@@ -8,7 +9,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config, ConfigError, Environment, Secrets};
 use crate::server::ServerError;
@@ -75,7 +75,7 @@ fn run_command(arguments: Arguments) -> Result<(), Failed> {
     let system = actix_rt::System::new();
     match arguments.command {
         Command::Serve(serve) => {
-            log_to_stderr(&config.log.filter);
+            serve.log(&config);
             system.block_on(serve.run(&config, &secrets))
         }
         Command::Sandbox(sandbox) => system.block_on(sandbox.run(config)),
@@ -90,10 +90,4 @@ async fn show_transcripts(
 ) -> Result<(), Failed> {
     let store = crate::server::open_store(config, secrets).await.map_err(ServerError::from)?;
     Ok(transcripts::run(command, store, &mut std::io::stdout().lock()).await?)
-}
-
-fn log_to_stderr(filter: &str) {
-    // The filter was checked with the other settings.
-    let filter = EnvFilter::try_new(filter).unwrap_or_default();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::broadcast::Receiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 use super::Failed;
+use super::logging::{self, FlowOptions};
 use crate::config::{Config, Secret, Secrets};
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::State;
 use crate::edge::store::Store;
+use crate::flow::FlowLine;
 use crate::sandbox::server::{Options, Sandbox as Sandboxed, serve_only};
 use crate::sandbox::telegram::ChatEvent;
 use crate::server::{Server, Updates};
@@ -62,11 +64,14 @@ pub struct Sandbox {
     /// With --servers-only: the model's port; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     model_port: u16,
+
+    #[command(flatten)]
+    flow: FlowOptions,
 }
 
 impl Sandbox {
     pub(super) async fn run(self, config: Config) -> Result<(), Failed> {
-        log_quietly(&config);
+        let flow = log_quietly(&config);
         let options =
             Options { telegram_port: self.telegram_port, model_port: self.model_port, ..Options::default() };
         if self.servers_only {
@@ -81,7 +86,7 @@ impl Sandbox {
             let _dropped_is_stop_too = stopped.await;
         };
         let serving = tokio::task::spawn_local(server.run(stopped, std::future::pending()));
-        let talk = Talk { world, store, screen: Screen::new(self.json) };
+        let talk = Talk { world, store, screen: Screen::new(self.json, self.flow), flow };
         let all_well =
             if self.say.is_empty() { prompt::talk(talk).await? } else { self.say_all(talk).await? };
         drop(stop);
@@ -117,6 +122,7 @@ struct Talk {
     world: Sandboxed,
     store: std::sync::Arc<dyn Store>,
     screen: Screen,
+    flow: UnboundedReceiver<FlowLine>,
 }
 
 impl Talk {
@@ -130,6 +136,7 @@ impl Talk {
         loop {
             tokio::select! {
                 biased;
+                Some(line) = self.flow.recv() => self.screen.show_flow(line),
                 Ok(event) = events.recv() => self.screen.show(&event),
                 () = &mut end => return,
             }
@@ -191,10 +198,15 @@ fn failed<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Failed 
     move |error| Failed::Sandbox(format!("{what}: {error}"))
 }
 
-/// The chat has the terminal; only what is wrong is logged, unless the settings say otherwise.
-fn log_quietly(config: &Config) {
+/// The chat has the terminal: only what is wrong is logged, unless the settings say otherwise. The
+/// flow is handed on, for what the chat does not show.
+fn log_quietly(config: &Config) -> UnboundedReceiver<FlowLine> {
     let wanted = &config.log.filter;
     let filter = if *wanted == Config::default().log.filter { "warn" } else { wanted };
-    let filter = EnvFilter::try_new(filter).unwrap_or_default();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let (line, lines) = unbounded_channel();
+    logging::log_and_take_flow(filter, move |flow| {
+        // At the end nobody looks any more.
+        let _nobody_looks = line.send(flow);
+    });
+    lines
 }

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failed;
+use super::logging::{self, FlowOptions};
 use crate::config::{Config, Secrets};
 use crate::server::{Server, ServerError, Updates, listen};
 
@@ -21,6 +22,9 @@ pub struct Serve {
     /// How updates come; without it, by webhook when TELEGRAM_WEBHOOK_URL is set.
     #[arg(long, value_enum)]
     mode: Option<Mode>,
+
+    #[command(flatten)]
+    flow: FlowOptions,
 }
 
 /// How updates come.
@@ -33,6 +37,10 @@ enum Mode {
 }
 
 impl Serve {
+    pub(super) fn log(&self, config: &Config) {
+        logging::log(&config.log.filter, self.flow);
+    }
+
     /// Only an operator who asks for polling by name has a webhook removed for it: it may be that
     /// of the same bot in production.
     fn updates(&self, config: &Config) -> Result<Updates, ServerError> {

@@ -30,6 +30,7 @@ pub async fn talk(mut talk: Talk) -> Result<bool, Failed> {
     loop {
         tokio::select! {
             biased;
+            Some(line) = talk.flow.recv() => talk.screen.show_flow(line),
             Ok(event) = events.recv() => talk.screen.show(&event),
             line = lines.recv() => match line {
                 Some(line) => {

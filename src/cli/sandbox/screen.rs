@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use crate::cli::logging::FlowOptions;
 use crate::domain::record::StoredTurn;
+use crate::flow::FlowLine;
 use crate::sandbox::telegram::{ChatEvent, What};
 
 /// Characters of a deleted message that are quoted.
@@ -13,6 +15,7 @@ const QUOTED_CHARS: usize = 40;
 /// Prints the chat.
 pub struct Screen {
     json: bool,
+    flow: FlowOptions,
     /// What stands in the chat, to say what is deleted.
     there: HashMap<i64, String>,
     print: Box<dyn FnMut(String)>,
@@ -20,8 +23,8 @@ pub struct Screen {
 
 impl Screen {
     /// A screen that prints to standard output.
-    pub fn new(json: bool) -> Self {
-        Self { json, there: HashMap::new(), print: Box::new(|line| println!("{line}")) }
+    pub fn new(json: bool, flow: FlowOptions) -> Self {
+        Self { json, flow, there: HashMap::new(), print: Box::new(|line| println!("{line}")) }
     }
 
     /// Prints through `print` instead: a prompt must be moved out of the way first.
@@ -39,6 +42,17 @@ impl Screen {
         let line = if self.json { json!(event).to_string() } else { self.line(event) };
         self.remember(event);
         (self.print)(line);
+    }
+
+    /// Shows a message between actors: all of them when that is wanted, otherwise only the tools
+    /// at work, which the chat does not show.
+    pub fn show_flow(&mut self, line: FlowLine) {
+        if self.flow.is_wanted() {
+            let line = self.flow.shown(line);
+            (self.print)(if self.json { flow_json(&line) } else { line.to_string() });
+        } else if line.to == "tools" || line.from == "tools" {
+            (self.print)(if self.json { flow_json(&line) } else { tool_line(&line) });
+        }
     }
 
     /// Shows how a turn ended; only scripts are told.
@@ -72,6 +86,17 @@ impl Screen {
             self.there.insert(*message_id, text.clone());
         }
     }
+}
+
+fn flow_json(line: &FlowLine) -> String {
+    let FlowLine { at_ms, from, to, line, words } = line;
+    let what = json!({"kind": "flow", "from": from, "to": to, "line": line, "words": words});
+    json!({"at_ms": at_ms, "what": what}).to_string()
+}
+
+fn tool_line(line: &FlowLine) -> String {
+    let (seconds, ms) = (line.at_ms / 1000, line.at_ms % 1000);
+    format!("{seconds:>4}.{ms:03}  tool       {} {}", line.line, line.words.as_deref().unwrap_or_default())
 }
 
 /// Further lines of a message stand under its first.
