@@ -1,1 +1,319 @@
-//! (to be written)
+//! The Chat Completions client: [`Model`] over HTTP.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Client, Response, Url};
+use tokio::time::{Instant, timeout_at};
+
+use super::pieces::{Limits, pieces_since};
+use super::provider_error::of_response;
+use super::request::{Delivery, body};
+use super::retry_after::retry_after;
+use super::secret::Secret;
+use super::wire::causes;
+use super::{Model, ModelError, Piece, Pieces, Request};
+use crate::domain::chat::Reply;
+
+/// The most that is read of a refusal.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+
+/// How to reach the model, and for how long to wait for it.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where the API is, such as `https://api.openai.com/v1`; a slash at the end makes no
+    /// difference, a query is kept.
+    pub base_url: String,
+    /// The key, sent as a bearer token. Local servers often need none.
+    pub api_key: Option<String>,
+    /// The model's name, as the provider calls it.
+    pub model: String,
+    /// Sent as it is; the provider's own choice when missing.
+    pub temperature: Option<f64>,
+    /// To open a connection.
+    pub connect_timeout: Duration,
+    /// From the request to the first event, or to the whole answer when it is not streamed.
+    pub first_token_timeout: Duration,
+    /// Silence in the middle of a streamed answer.
+    pub idle_timeout: Duration,
+    /// Size of an answer (text and tool calls), in bytes.
+    pub max_answer_bytes: usize,
+}
+
+/// Settings that no client can be made of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the language model can't be set up: {0}")]
+pub struct SettingsError(String);
+
+/// A model behind an API that speaks Chat Completions. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub struct ChatCompletions(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    url: Url,
+    key: Secret,
+    model: String,
+    temperature: Option<f64>,
+    limits: Limits,
+    connect_timeout: Duration,
+    /// The provider has refused `stream_options` before.
+    plain_streams: AtomicBool,
+}
+
+impl ChatCompletions {
+    /// A client with connections of its own. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When `base_url` is no http(s) address, or TLS can't be set up.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let api_key = settings.api_key.filter(|key| !key.trim().is_empty());
+        let url = endpoint(&settings.base_url, api_key.is_some())?;
+        // A redirected POST would come back as a GET: better to say where it wants to go.
+        let builder = Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none());
+        let builder = if is_local(&url) { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| SettingsError(causes(&error)))?;
+        let limits = Limits {
+            first_token: settings.first_token_timeout,
+            idle: settings.idle_timeout,
+            max_answer_bytes: settings.max_answer_bytes,
+        };
+        Ok(Self(Arc::new(Inner {
+            client,
+            url,
+            key: Secret(api_key),
+            model: settings.model,
+            temperature: settings.temperature,
+            limits,
+            connect_timeout: settings.connect_timeout,
+            plain_streams: AtomicBool::new(false),
+        })))
+    }
+}
+
+impl Model for ChatCompletions {
+    fn complete(&self, request: Request) -> BoxFuture<'static, Result<Reply, ModelError>> {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            let answer = inner.complete(&request).await;
+            answer.map_err(|error| inner.hide_key(error))
+        })
+    }
+
+    fn stream(&self, request: Request) -> BoxFuture<'static, Result<Pieces, ModelError>> {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            let pieces = inner.stream(&request).await.map_err(|error| inner.hide_key(error))?;
+            let hidden = pieces.map_err(move |error| inner.hide_key(error));
+            Ok(hidden.boxed())
+        })
+    }
+}
+
+impl Inner {
+    async fn complete(&self, request: &Request) -> Result<Reply, ModelError> {
+        let started = Instant::now();
+        let whole = async {
+            let response = self.send(request, Delivery::Whole).await?;
+            let pieces = pieces_since(started, plain_errors(response), self.limits);
+            last(pieces).await
+        };
+        self.in_time(started, whole).await
+    }
+
+    async fn stream(&self, request: &Request) -> Result<Pieces, ModelError> {
+        let started = Instant::now();
+        let response = self.in_time(started, self.send_stream(request)).await?;
+        Ok(pieces_since(started, plain_errors(response), self.limits))
+    }
+
+    async fn in_time<T>(
+        &self,
+        started: Instant,
+        work: impl Future<Output = Result<T, ModelError>>,
+    ) -> Result<T, ModelError> {
+        let limit = self.limits.first_token.min(Duration::from_secs(24 * 60 * 60));
+        timeout_at(started + limit, work).await.unwrap_or_else(|_| {
+            Err(ModelError::TimedOut(format!("no answer within {limit:?} (llm.first_token_timeout_ms)")))
+        })
+    }
+
+    /// Sends once, or twice to a provider that turns out not to know `stream_options`.
+    async fn send_stream(&self, request: &Request) -> Result<Response, ModelError> {
+        if self.plain_streams.load(Ordering::Relaxed) {
+            return Ok(self.send(request, Delivery::PlainStream).await?);
+        }
+        match self.send(request, Delivery::Stream).await {
+            Err(Refusal { about_stream_options: true, .. }) => {
+                let response = self.send(request, Delivery::PlainStream).await?;
+                self.plain_streams.store(true, Ordering::Relaxed);
+                Ok(response)
+            }
+            sent => Ok(sent?),
+        }
+    }
+
+    async fn send(&self, request: &Request, delivery: Delivery) -> Result<Response, Refusal> {
+        let json = body(&self.model, self.temperature, request, delivery)
+            .map_err(|error| ModelError::BadRequest(format!("it can't be written as json: {error}")))?;
+        let mut post = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(json);
+        if let Some(key) = &self.key.0 {
+            post = post.bearer_auth(key.trim());
+        }
+        let response = post.send().await.map_err(|error| self.unreachable(error))?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> ModelError {
+        let place = place(&self.url);
+        let cause = causes(&error.without_url());
+        if cause.contains("timed out") {
+            let limit = self.connect_timeout;
+            return ModelError::TimedOut(format!(
+                "no connection to {place} within {limit:?} (llm.connect_timeout_ms)"
+            ));
+        }
+        ModelError::Broken(format!("can't reach {place}: {cause}; check OPENAI_BASE_URL and the network"))
+    }
+
+    fn hide_key(&self, error: ModelError) -> ModelError {
+        error.map_text(|text| self.key.hide(&text))
+    }
+}
+
+/// A request that brought no answer.
+struct Refusal {
+    error: ModelError,
+    /// The provider does not take `stream_options`; without them it may.
+    about_stream_options: bool,
+}
+
+impl From<ModelError> for Refusal {
+    fn from(error: ModelError) -> Self {
+        Self { error, about_stream_options: false }
+    }
+}
+
+impl From<Refusal> for ModelError {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error
+    }
+}
+
+/// What a response says that is no success. A body that breaks off is used as far as it came.
+async fn refusal(response: Response) -> Refusal {
+    let status = response.status().as_u16();
+    let wait = retry_after(response.headers());
+    if response.status().is_redirection() {
+        let target =
+            response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = Url::parse(target).map_or_else(|_| "another address".to_owned(), |url| place(&url));
+        return ModelError::BadRequest(format!(
+            "http {status}: it redirects to {target}; change OPENAI_BASE_URL"
+        ))
+        .into();
+    }
+    let mut body = Vec::new();
+    let mut bytes = response.bytes_stream();
+    while let Some(Ok(chunk)) = bytes.next().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_REFUSAL_BYTES {
+            break;
+        }
+    }
+    let error = of_response(status, wait, &body);
+    let words = String::from_utf8_lossy(&body);
+    let about_options = words.contains("stream_options") || words.contains("include_usage");
+    let about_stream_options = about_options && matches!(error, ModelError::BadRequest(_));
+    Refusal { error, about_stream_options }
+}
+
+fn plain_errors(response: Response) -> impl futures::Stream<Item = Result<Bytes, reqwest::Error>> + Send {
+    response.bytes_stream().map_err(reqwest::Error::without_url)
+}
+
+async fn last(mut pieces: Pieces) -> Result<Reply, ModelError> {
+    while let Some(piece) = pieces.next().await {
+        if let Piece::End(reply) = piece? {
+            return Ok(reply);
+        }
+    }
+    Err(ModelError::Broken("the answer has no end".to_owned()))
+}
+
+/// The address of the call: `base_url` with `chat/completions` at the end of its path.
+fn endpoint(base_url: &str, has_key: bool) -> Result<Url, SettingsError> {
+    let bad = |why: &str| {
+        SettingsError(format!(
+            "OPENAI_BASE_URL is no usable address ({why}); give one such as https://api.openai.com/v1"
+        ))
+    };
+    let mut url = Url::parse(base_url.trim()).map_err(|error| bad(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad("it must begin with http:// or https://"));
+    }
+    if has_key {
+        // One of the two only, or there would be two authorization headers.
+        let stripped = url.set_username("").and_then(|()| url.set_password(None));
+        stripped.map_err(|()| bad("its user name can't be read"))?;
+    }
+    if !url.path().trim_end_matches('/').ends_with("/chat/completions") {
+        let mut path = url.path_segments_mut().map_err(|()| bad("it has no path"))?;
+        path.pop_if_empty().extend(["chat", "completions"]);
+    }
+    Ok(url)
+}
+
+/// Scheme, host and port: all of an address that may be shown.
+fn place(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_completed() {
+        for (base, expected) in [
+            ("https://a.b/v1", "https://a.b/v1/chat/completions"),
+            ("https://a.b/v1/", "https://a.b/v1/chat/completions"),
+            (" http://a.b:81 ", "http://a.b:81/chat/completions"),
+            ("https://a.b/v1?api-version=3", "https://a.b/v1/chat/completions?api-version=3"),
+            ("https://a.b/v1/chat/completions", "https://a.b/v1/chat/completions"),
+            ("https://u:p@a.b/v1", "https://a.b/v1/chat/completions"),
+        ] {
+            assert_eq!(endpoint(base, true).map(String::from).as_deref(), Ok(expected));
+        }
+        assert_eq!(endpoint("https://u:p@a.b", false).unwrap().username(), "u");
+    }
+
+    #[test]
+    fn useless_addresses_are_refused_without_being_shown() {
+        for base in ["", "api.openai.com/v1", "ftp://a.b", "mailto:u:secret@b", "http://u:secret@:x"] {
+            let error = endpoint(base, true).unwrap_err().to_string();
+            assert!(error.contains("OPENAI_BASE_URL") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_the_place_of_an_address_is_shown() {
+        let url = Url::parse("https://user:pass@a.b:8443/v1?key=secret").unwrap();
+        assert_eq!(place(&url), "https://a.b:8443");
+    }
+}

@@ -5,8 +5,10 @@ use std::time::Duration;
 /// A failed model call. `Display` is the operator's line; [`ModelError::for_user`] the user's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// 401 or 403: the key is wrong, missing or not allowed to use the model.
-    #[error("the model's provider refused the api key: {0}; check OPENAI_API_KEY and OPENAI_BASE_URL")]
+    /// 401, 402 or 403: the key is wrong, missing, without credit or not allowed to use the model.
+    #[error(
+        "the model's provider refused the api key: {0}; check OPENAI_API_KEY, OPENAI_BASE_URL and the account"
+    )]
     Unauthorised(String),
     /// 429: too many requests, or the quota is used up.
     #[error("the model's provider limits the rate: {message}; it asks to wait {}", wait_text(*.wait))]
@@ -34,6 +36,19 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// The same error with its words changed, such as to hide a key.
+    pub fn map_text(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Unauthorised(text) => Self::Unauthorised(change(text)),
+            Self::RateLimited { wait, message } => Self::RateLimited { wait, message: change(message) },
+            Self::ContextTooLong(text) => Self::ContextTooLong(change(text)),
+            Self::Overloaded(text) => Self::Overloaded(change(text)),
+            Self::BadRequest(text) => Self::BadRequest(change(text)),
+            Self::Broken(text) => Self::Broken(change(text)),
+            Self::TimedOut(text) => Self::TimedOut(change(text)),
+        }
+    }
+
     /// One sentence for the person in the chat: what happened, and what they can do.
     pub fn for_user(&self) -> &'static str {
         match self {

@@ -53,6 +53,14 @@ pub(super) struct Message<'a> {
     pub tool_calls: Option<Vec<Call<'a>>>,
 }
 
+impl Message<'_> {
+    /// Whether it says nothing that counts.
+    pub fn is_empty(&self) -> bool {
+        let no_calls = self.tool_calls.as_ref().is_none_or(Vec::is_empty);
+        self.content.0.is_empty() && self.refusal.0.is_empty() && no_calls
+    }
+}
+
 /// A tool call or a fragment of one. A custom tool's name and input stand for a function's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

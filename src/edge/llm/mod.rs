@@ -2,7 +2,17 @@
 
 pub mod chat_completions;
 pub mod error;
+mod event;
+pub mod pieces;
+pub mod provider_error;
 pub mod reply;
+mod request;
+mod retry_after;
+mod secret;
+mod surrogates;
+mod tool_calls;
+pub mod watch;
+mod wire;
 
 use std::sync::Arc;
 

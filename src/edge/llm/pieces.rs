@@ -151,9 +151,9 @@ fn too_long(max: usize) -> ModelError {
 fn silent(silence: Silence, limits: &Limits) -> ModelError {
     ModelError::TimedOut(match silence {
         Silence::BeforeFirst => {
-            format!("no first word within {:?} (llm.first_token_timeout)", limits.first_token)
+            format!("no first word within {:?} (llm.first_token_timeout_ms)", limits.first_token)
         }
-        Silence::Between => format!("the answer stood still for {:?} (llm.idle_timeout)", limits.idle),
+        Silence::Between => format!("the answer stood still for {:?} (llm.idle_timeout_ms)", limits.idle),
     })
 }
 

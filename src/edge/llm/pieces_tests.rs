@@ -174,14 +174,14 @@ fn silence_is_told_apart() {
     let (_, end) = run(collect(pieces(quiet, LIMITS)));
     assert_eq!(
         end,
-        Some(Err(ModelError::TimedOut("no first word within 60s (llm.first_token_timeout)".to_owned())))
+        Some(Err(ModelError::TimedOut("no first word within 60s (llm.first_token_timeout_ms)".to_owned())))
     );
     let stuck = stream::iter([Ok::<_, Infallible>(Bytes::from(delta("a")))]).chain(stream::pending());
     let (texts, end) = run(collect(pieces(stuck, LIMITS)));
     assert_eq!(texts, ["a"]);
     assert_eq!(
         end,
-        Some(Err(ModelError::TimedOut("the answer stood still for 10s (llm.idle_timeout)".to_owned())))
+        Some(Err(ModelError::TimedOut("the answer stood still for 10s (llm.idle_timeout_ms)".to_owned())))
     );
 }
 

@@ -1,1 +1,199 @@
-//! (to be written)
+//! Joins what the model sends into one [`Reply`]. Pure: no I/O, no time.
+
+use serde_json::Value;
+
+use super::error::ModelError;
+use super::event::{Choice, Event, Message, WireUsage, repair};
+use super::provider_error::{in_body, of_event, quote};
+use super::surrogates::Surrogates;
+use super::tool_calls::ToolCalls;
+use crate::domain::chat::{Reply, Usage};
+
+/// Reads a whole (not streamed) answer.
+///
+/// # Errors
+/// An error object in the body is the error that it tells of; what can't be understood, or has no
+/// answer in it, is [`ModelError::Broken`].
+pub fn parse_reply(body: &[u8]) -> Result<Reply, ModelError> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| ModelError::Broken(format!("the answer is no valid utf-8: {error}")))?;
+    let mut builder = ReplyBuilder::default();
+    builder.push(text)?;
+    if builder.is_complete() {
+        return Ok(builder.finish());
+    }
+    Err(ModelError::Broken(format!("the body holds no answer: {}", quote(text))))
+}
+
+/// Collects the events of one streamed answer, or the one body of a whole answer.
+#[derive(Debug, Default)]
+pub struct ReplyBuilder {
+    content: String,
+    refusal: String,
+    calls: ToolCalls,
+    finish_reason: Option<String>,
+    usage: Option<Usage>,
+    surrogates: Surrogates,
+    /// A delta with something in it was seen: whole messages beside deltas only repeat them.
+    streamed: bool,
+    /// A whole message was seen: nothing more need come.
+    whole: bool,
+    done: bool,
+}
+
+impl ReplyBuilder {
+    /// Takes the data of one event: JSON, `[DONE]`, or nothing.
+    ///
+    /// # Errors
+    /// An error object in the event is the error that it tells of; data that can't be understood
+    /// is [`ModelError::Broken`].
+    pub fn push(&mut self, data: &str) -> Result<(), ModelError> {
+        let data = data.trim();
+        if data.is_empty() || self.done {
+            return Ok(());
+        }
+        if data == "[DONE]" {
+            self.done = true;
+            return Ok(());
+        }
+        match Event::read(data) {
+            Ok(event) => self.take(event, data),
+            Err(error) => self.push_odd(data, &error),
+        }
+    }
+
+    /// Takes the data of an event that is named `error`, which is an error whatever it holds.
+    pub fn push_error(&mut self, data: &str) -> ModelError {
+        of_event(data)
+    }
+
+    /// The text so far. It only grows, up to [`ReplyBuilder::finish`].
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
+    /// Size of text and tool calls so far, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.content.len() + self.refusal.len() + self.calls.bytes()
+    }
+
+    /// Whether `[DONE]` was seen: nothing after it counts.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Whether the answer may end here: a finish reason, `[DONE]` or a whole message was seen.
+    pub fn is_complete(&self) -> bool {
+        self.done || self.whole || self.finish_reason.is_some()
+    }
+
+    /// The joined answer. A refusal is its text when there is no other.
+    pub fn finish(self) -> Reply {
+        let content = if self.content.is_empty() { self.refusal } else { self.content };
+        let tool_calls = self.calls.finish();
+        Reply { content, tool_calls, finish_reason: self.finish_reason, usage: self.usage }
+    }
+
+    fn take(&mut self, event: Event<'_>, data: &str) -> Result<(), ModelError> {
+        if may_be_error(&event)
+            && let Some(error) = serde_json::from_str(data).ok().as_ref().and_then(in_body)
+        {
+            return Err(error);
+        }
+        self.join(event)
+    }
+
+    /// Data that is not what it should be: several lines that are each an event, members of the
+    /// wrong kind, halves of surrogate pairs. Rare, so it may take several passes.
+    fn push_odd(&mut self, data: &str, error: &serde_json::Error) -> Result<(), ModelError> {
+        if let Ok(value) = serde_json::from_str::<Value>(data) {
+            return self.push_value(value);
+        }
+        if data.contains('\n') && data.lines().all(is_event) {
+            return data.lines().try_for_each(|line| self.push(line));
+        }
+        if let Some(mended) = self.surrogates.mend(data)
+            && let Ok(value) = serde_json::from_str::<Value>(&mended)
+        {
+            return self.push_value(value);
+        }
+        Err(not_understood(data, error))
+    }
+
+    fn push_value(&mut self, mut value: Value) -> Result<(), ModelError> {
+        if let Some(error) = in_body(&value) {
+            return Err(error);
+        }
+        repair(&mut value);
+        let event = Event::read_odd(&value).map_err(|error| not_understood(&value.to_string(), &error))?;
+        self.join(event)
+    }
+
+    fn join(&mut self, event: Event<'_>) -> Result<(), ModelError> {
+        let usage = event.usage.or(event.x_groq.and_then(|groq| groq.usage));
+        self.usage = usage.map(usage_of).or(self.usage);
+        let choices = event.choices.into_iter().flatten();
+        choices
+            .filter(|choice| choice.index.0.unwrap_or(0) == 0)
+            .try_for_each(|choice| self.join_choice(choice))
+    }
+
+    fn join_choice(&mut self, choice: Choice<'_>) -> Result<(), ModelError> {
+        // Both may be there: a whole answer with an empty delta, or deltas with the message so far.
+        match (choice.delta, choice.message) {
+            (Some(delta), _) if !delta.is_empty() => {
+                self.streamed = true;
+                self.join_message(delta, false);
+            }
+            (delta, Some(message)) if !self.streamed && !self.whole => {
+                self.whole = delta.is_none() || !message.is_empty();
+                self.join_message(message, true);
+            }
+            _ => {}
+        }
+        match &*choice.finish_reason.0 {
+            "" => Ok(()),
+            "error" => Err(ModelError::Broken("the provider ended it with finish_reason 'error'".to_owned())),
+            reason => {
+                self.finish_reason = Some(reason.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    fn join_message(&mut self, message: Message<'_>, whole: bool) {
+        self.content.push_str(&message.content.0);
+        self.refusal.push_str(&message.refusal.0);
+        for call in message.tool_calls.into_iter().flatten() {
+            self.calls.join(call, whole);
+        }
+    }
+}
+
+/// Whether it is worth a second look: hardly any event of a healthy stream is.
+fn may_be_error(event: &Event<'_>) -> bool {
+    let Some(choices) = &event.choices else { return true };
+    event.error.is_some()
+        || event.x_groq.as_ref().is_some_and(|groq| groq.error.is_some())
+        || choices.iter().any(|choice| choice.error.is_some())
+}
+
+fn is_event(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line == "[DONE]" || (line.starts_with('{') && line.ends_with('}'))
+}
+
+fn not_understood(data: &str, error: &serde_json::Error) -> ModelError {
+    ModelError::Broken(format!("it can't be understood ({error}): {}", quote(data)))
+}
+
+fn usage_of(wire: WireUsage) -> Usage {
+    let prompt_tokens = wire.prompt_tokens.0.unwrap_or(0);
+    let completion_tokens = wire.completion_tokens.0.unwrap_or(0);
+    let both = prompt_tokens.saturating_add(completion_tokens);
+    Usage { prompt_tokens, completion_tokens, total_tokens: wire.total_tokens.0.unwrap_or(both) }
+}
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

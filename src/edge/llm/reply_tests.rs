@@ -188,6 +188,8 @@ fn whole_messages_beside_deltas_do_not_double_the_text() {
         r#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}"#,
     ]);
     assert_eq!(reply.unwrap().content, "a");
+    let whole = br#"{"choices":[{"delta":{"role":"assistant","content":""},"message":{"content":"a"}}]}"#;
+    assert_eq!(parse_reply(whole).unwrap().content, "a");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 /// Every directive, as it is written, and what it does.
 pub const DIRECTIVES: &[(&str, &str)] = &[
-    ("#first=8000", "the first words come after 8000 ms"),
+    ("#first=8000", "the first words come after 8000 ms; a whole answer, too"),
     ("#gap=42", "42 ms between pieces"),
     ("#chars=1385", "an answer of exactly 1385 characters"),
     ("#delta=5", "pieces of 5 characters"),

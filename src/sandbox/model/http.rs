@@ -55,7 +55,7 @@ async fn complete(counter: Data<Counter>, request: HttpRequest, payload: Payload
 }
 
 async fn whole(head: &Head, script: &Script) -> HttpResponse {
-    tokio::time::sleep(Duration::from_millis(script.total_ms())).await;
+    tokio::time::sleep(Duration::from_millis(script.first_ms)).await;
     match script.whole() {
         Whole::Reply(reply) => HttpResponse::Ok().json(head.whole(&reply)),
         Whole::Failed(failure) => refused(&failure),

@@ -99,7 +99,7 @@ impl Model for MemoryModel {
         let (script, used, running) = self.take(request);
         Box::pin(async move {
             let _running = running;
-            tokio::time::sleep(Duration::from_millis(script.total_ms())).await;
+            tokio::time::sleep(Duration::from_millis(script.first_ms)).await;
             match script.whole() {
                 Whole::Reply(reply) => Ok(Reply { usage: Some(used), ..reply }),
                 Whole::Failed(failure) => Err(told_apart(failure)),

@@ -21,7 +21,8 @@ const FRAGMENT_CHARS: usize = 9;
 /// An answer as a timeline. It ends with its first step that is neither a delta nor a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
-    /// Milliseconds from the request to the first step.
+    /// Milliseconds from the request to the first step; to the answer when it is asked for whole,
+    /// so that a message shapes the wait to the same length either way.
     pub first_ms: u64,
     /// The steps, each with the milliseconds since the one before; the first step's are added to
     /// `first_ms`.
@@ -162,11 +163,6 @@ impl Script {
     fn paced(pace: &Pace, steps: Vec<Step>, last: Step) -> Self {
         let gaps = std::iter::once(0).chain(std::iter::repeat(pace.gap_ms));
         Self { first_ms: pace.first_ms, steps: gaps.zip(steps.into_iter().chain([last])).collect() }
-    }
-
-    /// How long the whole takes, in milliseconds.
-    pub fn total_ms(&self) -> u64 {
-        self.first_ms + self.steps.iter().map(|(gap, _)| gap).sum::<u64>()
     }
 
     /// The answer for somebody who asked for it whole.
