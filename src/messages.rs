@@ -17,7 +17,7 @@ use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
 use crate::edge::intake::Verdict;
 use crate::edge::store::{Recorded, StoreError};
 use crate::edge::telegram::update::Update;
-use crate::port::{Port, Told};
+use crate::port::{Port, Told, length};
 
 macro_rules! told {
     ($($message:ident),+ $(,)?) => { $(
@@ -328,7 +328,7 @@ impl fmt::Display for UnfinishedLoaded {
 impl fmt::Display for UserSaid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (turn, kind) = (self.turn.seq, self.turn.kind.as_str());
-        write!(f, "turn {turn}: user said {} characters ({kind})", self.turn.question().chars().count())
+        write!(f, "turn {turn}: user said {} ({kind})", length(self.turn.question()))
     }
 }
 
@@ -358,7 +358,7 @@ impl fmt::Display for TurnStarted {
 
 impl fmt::Display for DeltaArrived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "delta of {} characters arrived", self.text.chars().count())
+        write!(f, "delta of {} arrived", length(&self.text))
     }
 }
 
@@ -382,7 +382,7 @@ impl fmt::Display for FirstChunk {
 
 impl fmt::Display for DeliverChunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deliver part {}: {} characters", self.part, self.chunk.text.chars().count())
+        write!(f, "deliver part {}: {}", self.part, length(&self.chunk.text))
     }
 }
 

@@ -134,6 +134,14 @@ impl<M: Told> Clone for Port<M> {
     }
 }
 
+/// "1 character", "300 characters": how a line of the flow tells a length.
+pub fn length(text: &str) -> String {
+    match text.chars().count() {
+        1 => "1 character".to_owned(),
+        count => format!("{count} characters"),
+    }
+}
+
 /// Writes a line of the flow: for messages, and for what passes between a station and the world.
 pub fn witness(from: Station, to: Station, line: &dyn fmt::Display, words: Option<&str>) {
     let words = words.filter(|_| tracing::enabled!(target: FLOW, Level::TRACE));

@@ -14,7 +14,7 @@ use crate::edge::telegram::{BotApi, Called, TelegramError};
 use crate::messages::{
     Acknowledge, ChunkDelivered, DeliverChunk, FirstChunk, Thinking, TurnClosed, TurnEnded,
 };
-use crate::port::{Port, Station, witness};
+use crate::port::{Port, Station, length, witness};
 
 /// Added to a wait that Telegram asks for: a call inside the window would lengthen it.
 const RETRY_AFTER_MARGIN: Duration = Duration::from_millis(250);
@@ -177,7 +177,7 @@ struct Making<'a>(&'a Call);
 impl fmt::Display for Making<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Call::Send(text) => write!(f, "sendMessage, {} characters", text.chars().count()),
+            Call::Send(text) => write!(f, "sendMessage, {}", length(text)),
             Call::Edit { message_id, .. } => write!(f, "editMessageText {message_id}"),
             Call::Delete(messages) => write!(f, "deleteMessages {messages:?}"),
             Call::Typing => f.write_str("sendChatAction typing"),

@@ -110,8 +110,12 @@ impl House {
     /// Waits until every update was taken and every turn has ended, at most `patience`.
     pub async fn settled(&self, patience: Duration) {
         let end = Instant::now() + patience;
-        while self.is_busy() && Instant::now() < end {
+        // The first look is late enough for what has just been handed in to have begun.
+        loop {
             tokio::time::sleep(LOOK_EVERY).await;
+            if !self.is_busy() || Instant::now() >= end {
+                return;
+            }
         }
     }
 

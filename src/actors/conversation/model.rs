@@ -16,7 +16,7 @@ use crate::domain::turn::{Failure, Next, Turn};
 use crate::edge::llm::{ModelError, Piece, Pieces, Request};
 use crate::edge::tools::Toolbox;
 use crate::messages::{AnswerEnded, DeltaArrived};
-use crate::port::{Station, witness};
+use crate::port::{Station, length, witness};
 
 const MODEL: Station = Station::shared("model");
 const TOOLS: Station = Station::shared("tools");
@@ -223,7 +223,7 @@ impl fmt::Display for Replied<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.0.tool_calls.iter().map(|call| call.function.name.as_str()).collect();
         match names.is_empty() {
-            true => write!(f, "replied: {} characters", self.0.content.chars().count()),
+            true => write!(f, "replied: {}", length(&self.0.content)),
             false => write!(f, "asks for {}", names.join(", ")),
         }
     }

@@ -68,10 +68,10 @@ pub struct When {
     /// The store goes away, or comes back.
     #[serde(default)]
     pub store_is_away: Option<bool>,
-    /// The process is asked to stop. Nothing happens after it but a `start`.
+    /// The process is asked to stop. What follows before a `start` does not happen.
     #[serde(default)]
     pub stop: bool,
-    /// The process is killed. Nothing happens after it but a `start`.
+    /// The process is killed. What follows before a `start` does not happen.
     #[serde(default)]
     pub kill: bool,
     /// The process starts again.

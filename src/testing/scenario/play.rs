@@ -106,7 +106,10 @@ async fn run(house: &mut House, when: &[When]) -> bool {
         drop(life);
         match end {
             End::Over(ended) => return ended,
-            End::Down => rest = left,
+            End::Down(until) => {
+                rest = left;
+                tokio::time::sleep_until(until).await;
+            }
         }
     }
 }
@@ -114,8 +117,8 @@ async fn run(house: &mut House, when: &[When]) -> bool {
 enum End {
     /// The scenario is over; whether all turns ended.
     Over(bool),
-    /// The process has ended and starts again.
-    Down,
+    /// The process has ended, and starts again then.
+    Down(Instant),
 }
 
 async fn live<'a>(house: &mut House, when: &'a [When], began: Instant) -> (&'a [When], End) {
@@ -126,8 +129,11 @@ async fn live<'a>(house: &mut House, when: &'a [When], began: Instant) -> (&'a [
         if event.kill || event.stop {
             let grace = Duration::from_millis(if event.kill { 0 } else { house.config.shutdown.grace_ms });
             let ended = house.stop(grace).await;
-            let end = if rest.iter().any(|event| event.start) { End::Down } else { End::Over(ended) };
-            return (rest, end);
+            let Some(start) = rest.iter().position(|event| event.start) else {
+                return (rest, End::Over(ended));
+            };
+            let down_until = began + Duration::from_millis(rest[start].at_ms);
+            return (&rest[start + 1..], End::Down(down_until));
         }
         happen(house, event);
     }
