@@ -4,6 +4,8 @@
 //! whom what. Ingress and Persistence are shared by all chats; Conversation, Chunker, Heartbeat
 //! and Outbox are started for each conversation when its first turn comes.
 
+pub mod topology;
+
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
