@@ -39,6 +39,8 @@ pub struct Played {
     pub journal: Vec<ChatEvent>,
     /// What stands in the chats at the end.
     pub on_screen: Vec<(i64, Vec<SeenMessage>)>,
+    /// Calls that Telegram got.
+    pub calls: usize,
     /// The turns on record.
     pub turns: Vec<StoredTurn>,
     /// What is wrong whatever the scenario shows: see [`Recorded::problems`] and the invariants.
@@ -78,6 +80,7 @@ pub fn play(scenario: &Scenario) -> Result<Played, String> {
         show_only: scenario.show_only,
         flow: recorded.flow,
         journal: house.telegram.journal(),
+        calls: house.telegram.calls().len(),
         on_screen,
         turns,
         problems,
