@@ -4,6 +4,7 @@
 //! whom what. Ingress and Persistence are shared by all chats; Conversation, Chunker, Heartbeat
 //! and Outbox are started for each conversation when its first turn comes.
 
+mod limiter;
 pub mod topology;
 
 use std::cell::RefCell;
@@ -23,18 +24,20 @@ use crate::actors::chunker::{Chunker, ChunkerPorts, ChunkerSettings};
 use crate::actors::conversation::{Conversation, ConversationPorts, ConversationSettings, Faculties};
 use crate::actors::heartbeat::{Heartbeat, HeartbeatSettings};
 use crate::actors::ingress::{Ingress, IngressPorts, IngressSettings, ToConversation};
-use crate::actors::outbox::{Outbox, OutboxPorts};
+use crate::actors::outbox::{Outbox, OutboxPorts, OutboxSettings};
 use crate::actors::persistence::Persistence;
 use crate::config::Config;
 use crate::domain::history::Limits;
 use crate::domain::ids::ChatKey;
-use crate::domain::line::BeatStyle;
+use crate::domain::pacing::{Pacer, Rates};
 use crate::domain::turn::TurnRules;
 use crate::edge::intake::{Intake, Verdict};
 use crate::edge::store::Store;
 use crate::edge::telegram::BotApi;
 use crate::edge::telegram::bot_api::Identity;
 use crate::edge::telegram::update::Update;
+use limiter::Limiter;
+
 use crate::messages::{Drain, StationLost, TakeUpdate};
 use crate::port::{Port, Station, Told};
 
@@ -68,14 +71,16 @@ pub struct Settings {
     pub chunker: ChunkerSettings,
     /// For every Heartbeat.
     pub heartbeat: HeartbeatSettings,
-    /// How heartbeats show.
-    pub beat_style: BeatStyle,
+    /// For every Outbox.
+    pub outbox: OutboxSettings,
+    /// How fast Telegram may be called.
+    pub rates: Rates,
 }
 
 impl Settings {
     /// What the actors need to know, from the settings that people write.
     pub fn from_config(config: &Config, bot: &Identity, instructions: Arc<str>) -> Self {
-        let Config { llm, delivery, heartbeat, history, http, .. } = config;
+        let Config { llm, delivery, pacing, heartbeat, history, http, .. } = config;
         Self {
             ingress: IngressSettings {
                 bot: bot.id,
@@ -97,7 +102,8 @@ impl Settings {
                 every: Duration::from_millis(heartbeat.every_ms),
                 max_beats: heartbeat.max_beats,
             },
-            beat_style: heartbeat.style,
+            outbox: OutboxSettings { beat_style: heartbeat.style, chunk_chars: delivery.chunk_chars },
+            rates: pacing.rates(),
         }
     }
 }
@@ -121,7 +127,9 @@ impl App {
         let clock = world.faculties.clock;
         let store = world.store.clone();
         let ingress_settings = settings.ingress.clone();
-        let floor = Floor { world, settings, ingress: ingress.clone(), persistence: persistence.clone() };
+        let pacer = Arc::new(Limiter::new(settings.rates, clock));
+        let floor =
+            Floor { world, settings, pacer, ingress: ingress.clone(), persistence: persistence.clone() };
 
         let ports = IngressPorts {
             record_update: strong(INGRESS, PERSISTENCE, &persistence),
@@ -180,6 +188,7 @@ impl Intake for Door {
 struct Floor {
     world: World,
     settings: Settings,
+    pacer: Arc<dyn Pacer>,
     ingress: Addr<Ingress>,
     persistence: Addr<Persistence>,
 }
@@ -198,11 +207,16 @@ impl Floor {
         let settings = &self.settings;
 
         let ports = OutboxPorts {
-            conversation_chunk_delivered: weak(outbox_at, me, &conversation),
-            chunker_chunk_delivered: weak(outbox_at, chunker_at, &chunker),
+            chunk_delivered: weak(outbox_at, me, &conversation),
+            cut_chunk: weak(outbox_at, chunker_at, &chunker),
+            chunk_returned: weak(outbox_at, chunker_at, &chunker),
             turn_closed: weak(outbox_at, me, &conversation),
         };
-        crew.join("outbox", outbox_context, Outbox::new(ports, api.clone(), key, settings.beat_style));
+        crew.join(
+            "outbox",
+            outbox_context,
+            Outbox::new(key, ports, api.clone(), self.pacer.clone(), settings.outbox),
+        );
 
         let thinking = strong(heartbeat_at, outbox_at, &outbox);
         crew.join("heartbeat", heartbeat_context, Heartbeat::new(thinking, settings.heartbeat));
@@ -210,6 +224,7 @@ impl Floor {
         let ports = ChunkerPorts {
             heartbeat_first_chunk: strong(chunker_at, heartbeat_at, &heartbeat),
             outbox_first_chunk: strong(chunker_at, outbox_at, &outbox),
+            chunk_ready: strong(chunker_at, outbox_at, &outbox),
             deliver_chunk: strong(chunker_at, outbox_at, &outbox),
         };
         crew.join("chunker", chunker_context, Chunker::new(ports, settings.chunker));

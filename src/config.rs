@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
 use crate::domain::line::BeatStyle;
+use crate::domain::pacing::{Rate, Rates};
 use crate::domain::turn::FirstCall;
 
 pub use secrets::{Secret, Secrets};
@@ -32,6 +33,8 @@ pub struct Config {
     pub http: Http,
     /// How answers are sent.
     pub delivery: Delivery,
+    /// How fast Telegram is called.
+    pub pacing: Pacing,
     /// "Thinking...".
     pub heartbeat: Heartbeat,
     /// What the model is told of the conversation so far.
@@ -118,6 +121,37 @@ pub struct Delivery {
     pub chunk_chars: usize,
     /// Where a send may end.
     pub chunk_boundary: Boundary,
+}
+
+/// `[pacing]`
+///
+/// `*_every_ms` is the spacing that a budget allows on the long run, 0 for no limit; `*_burst` the
+/// calls that may come at once after a rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pacing {
+    /// Sends and edits in a private chat.
+    pub private_every_ms: u64,
+    /// Its burst.
+    pub private_burst: u32,
+    /// Sends and edits in a group.
+    pub group_every_ms: u64,
+    /// Its burst.
+    pub group_burst: u32,
+    /// Typing and drafts in a chat.
+    pub preview_every_ms: u64,
+    /// Its burst.
+    pub preview_burst: u32,
+    /// Deletes in a chat.
+    pub delete_every_ms: u64,
+    /// Its burst.
+    pub delete_burst: u32,
+    /// Everything, over all chats.
+    pub overall_every_ms: u64,
+    /// Its burst.
+    pub overall_burst: u32,
+    /// After a 429 a chat's spacing doubles; it takes so long to get back by one doubling.
+    pub recover_ms: u64,
 }
 
 /// `[heartbeat]`
@@ -211,6 +245,39 @@ impl Default for Delivery {
     }
 }
 
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            private_every_ms: 1_050,
+            private_burst: 3,
+            group_every_ms: 3_100,
+            group_burst: 1,
+            preview_every_ms: 1_000,
+            preview_burst: 5,
+            delete_every_ms: 250,
+            delete_burst: 5,
+            overall_every_ms: 34,
+            overall_burst: 25,
+            recover_ms: 60_000,
+        }
+    }
+}
+
+impl Pacing {
+    /// As the rules take it.
+    pub fn rates(&self) -> Rates {
+        let rate = |every_ms, burst| Rate { every_ms, burst };
+        Rates {
+            private_text: rate(self.private_every_ms, self.private_burst),
+            group_text: rate(self.group_every_ms, self.group_burst),
+            preview: rate(self.preview_every_ms, self.preview_burst),
+            delete: rate(self.delete_every_ms, self.delete_burst),
+            overall: rate(self.overall_every_ms, self.overall_burst),
+            recover_ms: self.recover_ms,
+        }
+    }
+}
+
 impl Default for Heartbeat {
     fn default() -> Self {
         Self { every_ms: 5_000, max_beats: 24, style: BeatStyle::Message }
@@ -259,6 +326,25 @@ impl Config {
         within("http.max_body_bytes", size(self.http.max_body_bytes), 1024, 1 << 30);
         within("http.max_turns_in_flight", size(self.http.max_turns_in_flight), 1, 10_000_000);
         within("delivery.chunk_chars", size(self.delivery.chunk_chars), 1, size(MESSAGE_UTF16));
+        for (key, every_ms) in [
+            ("pacing.private_every_ms", self.pacing.private_every_ms),
+            ("pacing.group_every_ms", self.pacing.group_every_ms),
+            ("pacing.preview_every_ms", self.pacing.preview_every_ms),
+            ("pacing.delete_every_ms", self.pacing.delete_every_ms),
+            ("pacing.overall_every_ms", self.pacing.overall_every_ms),
+            ("pacing.recover_ms", self.pacing.recover_ms),
+        ] {
+            within(key, every_ms, 0, DAY_MS);
+        }
+        for (key, burst) in [
+            ("pacing.private_burst", self.pacing.private_burst),
+            ("pacing.group_burst", self.pacing.group_burst),
+            ("pacing.preview_burst", self.pacing.preview_burst),
+            ("pacing.delete_burst", self.pacing.delete_burst),
+            ("pacing.overall_burst", self.pacing.overall_burst),
+        ] {
+            within(key, burst.into(), 1, 10_000);
+        }
         within("heartbeat.every_ms", self.heartbeat.every_ms, 100, DAY_MS);
         within("heartbeat.max_beats", self.heartbeat.max_beats.into(), 0, 10_000);
         within("history.max_turns", size(self.history.max_turns), 0, 10_000);

@@ -37,6 +37,9 @@ told!(
     TurnStarted,
     AnswerEnded,
     FirstChunk,
+    ChunkReady,
+    CutChunk,
+    ChunkReturned,
     Acknowledge,
     Thinking,
     ChunkDelivered,
@@ -185,8 +188,28 @@ pub struct FirstChunk {
     pub turn: TurnId,
 }
 
-/// From Chunker to Outbox: send a part. Answered by [`ChunkDelivered`]; the next one is sent only
-/// then.
+/// From Chunker to Outbox: there is enough for a send. Answered by [`CutChunk`], when the chat may
+/// have it.
+pub struct ChunkReady {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
+/// From Outbox to Chunker: the chat may have a send now. Answered by [`DeliverChunk`].
+pub struct CutChunk {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// Characters, at most: more than usual when the chat had to wait.
+    pub max_chars: usize,
+}
+
+/// From Outbox to Chunker: Telegram did not take the part; it may go into a larger one.
+pub struct ChunkReturned {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
+/// From Chunker to Outbox: send a part, now.
 pub struct DeliverChunk {
     /// Of which turn.
     pub turn: TurnId,
@@ -206,8 +229,7 @@ impl Told for DeliverChunk {
     }
 }
 
-/// From Outbox to Chunker and to Conversation: the chat has the part, or will never have it.
-#[derive(Clone)]
+/// From Outbox to Conversation: the chat has the part, or will never have it.
 pub struct ChunkDelivered {
     /// What became of it.
     pub report: Report,
@@ -377,6 +399,24 @@ impl fmt::Display for AnswerEnded {
 impl fmt::Display for FirstChunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "first chunk of turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for ChunkReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chunk ready in turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for CutChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cut a chunk, at most {} characters", self.max_chars)
+    }
+}
+
+impl fmt::Display for ChunkReturned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chunk of turn {} returned", self.turn)
     }
 }
 

@@ -1,13 +1,16 @@
 //! Chunker: coalesces the model's deltas into sends.
 //!
-//! It works on one credit: a part is sent only when the one before has been answered for. Whatever
-//! arrives meanwhile waits in its buffer, however long Telegram takes.
+//! It says when there is enough for a send, and cuts when the Outbox can send. Whatever arrives
+//! meanwhile waits in its buffer, however long Telegram takes, and a chat that had to wait gets more
+//! at once.
 
 use actix::{Actor, Context, Handler};
 
 use crate::domain::chunking::{Boundary, Cutter};
 use crate::domain::ids::TurnId;
-use crate::messages::{AnswerEnded, ChunkDelivered, DeliverChunk, DeltaArrived, DiscardRest, FirstChunk};
+use crate::messages::{
+    AnswerEnded, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeltaArrived, DiscardRest, FirstChunk,
+};
 use crate::port::Port;
 
 /// Whom the Chunker may tell what.
@@ -16,6 +19,8 @@ pub struct ChunkerPorts {
     pub heartbeat_first_chunk: Port<FirstChunk>,
     /// To Outbox: what bridges the wait is not needed any more.
     pub outbox_first_chunk: Port<FirstChunk>,
+    /// To Outbox.
+    pub chunk_ready: Port<ChunkReady>,
     /// To Outbox.
     pub deliver_chunk: Port<DeliverChunk>,
 }
@@ -40,7 +45,8 @@ struct Answer {
     turn: TurnId,
     cutter: Cutter,
     parts: u32,
-    unanswered: bool,
+    /// The Outbox knows that there is something to send.
+    announced: bool,
     complete: bool,
 }
 
@@ -59,22 +65,34 @@ impl Chunker {
             turn,
             cutter: Cutter::new(boundary, chunk_chars),
             parts: 0,
-            unanswered: false,
+            announced: false,
             complete: false,
         })
     }
 
-    fn deliver_next(&mut self) {
-        let Some(answer) = self.answer.as_mut().filter(|answer| !answer.unanswered) else { return };
-        let Some(chunk) = answer.cutter.next(answer.complete) else { return };
-        answer.parts += 1;
-        answer.unanswered = true;
-        let (turn, part) = (answer.turn, answer.parts);
-        if part == 1 {
+    fn announce(&mut self) {
+        let Some(answer) = self.answer.as_mut().filter(|answer| !answer.announced) else { return };
+        if !answer.cutter.is_ready(answer.complete) {
+            return;
+        }
+        answer.announced = true;
+        let turn = answer.turn;
+        if answer.parts == 0 {
             self.ports.heartbeat_first_chunk.tell_if_there(FirstChunk { turn });
             self.ports.outbox_first_chunk.tell_if_there(FirstChunk { turn });
         }
+        self.ports.chunk_ready.tell_if_there(ChunkReady { turn });
+    }
+
+    fn cut(&mut self, turn: TurnId, max_chars: usize) {
+        let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) else { return };
+        answer.announced = false;
+        // What was announced can be cut: nothing leaves the buffer in between.
+        let Some(chunk) = answer.cutter.cut(answer.complete, max_chars) else { return };
+        answer.parts += 1;
+        let part = answer.parts;
         self.ports.deliver_chunk.tell_if_there(DeliverChunk { turn, part, chunk });
+        self.announce();
     }
 }
 
@@ -87,7 +105,7 @@ impl Handler<DeltaArrived> for Chunker {
 
     fn handle(&mut self, DeltaArrived { turn, text }: DeltaArrived, _: &mut Context<Self>) {
         self.answer(turn).cutter.push(&text);
-        self.deliver_next();
+        self.announce();
     }
 }
 
@@ -96,17 +114,27 @@ impl Handler<AnswerEnded> for Chunker {
 
     fn handle(&mut self, AnswerEnded { turn }: AnswerEnded, _: &mut Context<Self>) {
         self.answer(turn).complete = true;
-        self.deliver_next();
+        self.announce();
     }
 }
 
-impl Handler<ChunkDelivered> for Chunker {
+impl Handler<CutChunk> for Chunker {
     type Result = ();
 
-    fn handle(&mut self, ChunkDelivered { report }: ChunkDelivered, _: &mut Context<Self>) {
-        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == report.turn) {
-            answer.unanswered = false;
-            self.deliver_next();
+    fn handle(&mut self, CutChunk { turn, max_chars }: CutChunk, _: &mut Context<Self>) {
+        self.cut(turn, max_chars);
+    }
+}
+
+impl Handler<ChunkReturned> for Chunker {
+    type Result = ();
+
+    fn handle(&mut self, ChunkReturned { turn }: ChunkReturned, _: &mut Context<Self>) {
+        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) {
+            answer.cutter.uncut();
+            answer.parts -= 1;
+            // The Outbox knows: it has it in its line again.
+            answer.announced = true;
         }
     }
 }

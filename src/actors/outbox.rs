@@ -1,5 +1,5 @@
 //! Outbox: the only one that calls Telegram. One call at a time, in the order of its
-//! [`Line`]; what fails for a while is repeated after a wait.
+//! [`Line`], as fast as the [`Pacer`] allows; what fails for a while is repeated after a wait.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,25 +8,30 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+use crate::domain::chunking::MESSAGE_UTF16;
 use crate::domain::ids::ChatKey;
 use crate::domain::line::{BeatStyle, Call, Job, Line, Report, Step, Task};
+use crate::domain::pacing::{Grant, Pacer};
 use crate::edge::telegram::{BotApi, Called, TelegramError};
 use crate::messages::{
-    Acknowledge, ChunkDelivered, DeliverChunk, FirstChunk, Thinking, TurnClosed, TurnEnded,
+    Acknowledge, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, FirstChunk, Thinking,
+    TurnClosed, TurnEnded,
 };
 use crate::port::{Port, Station, length, witness};
 
 /// Added to a wait that Telegram asks for: a call inside the window would lengthen it.
-const RETRY_AFTER_MARGIN: Duration = Duration::from_millis(250);
+const RETRY_AFTER_MARGIN_MS: u64 = 250;
 
 const TELEGRAM: Station = Station::shared("telegram");
 
 /// Whom the Outbox may tell what.
 pub struct OutboxPorts {
     /// To Conversation: for the ledger.
-    pub conversation_chunk_delivered: Port<ChunkDelivered>,
-    /// To Chunker: send the next.
-    pub chunker_chunk_delivered: Port<ChunkDelivered>,
+    pub chunk_delivered: Port<ChunkDelivered>,
+    /// To Chunker.
+    pub cut_chunk: Port<CutChunk>,
+    /// To Chunker.
+    pub chunk_returned: Port<ChunkReturned>,
     /// To Conversation.
     pub turn_closed: Port<TurnClosed>,
 }
@@ -35,6 +40,8 @@ pub struct OutboxPorts {
 pub struct Outbox {
     ports: OutboxPorts,
     api: Arc<dyn BotApi>,
+    pacer: Arc<dyn Pacer>,
+    chunk_chars: usize,
     me: Station,
     /// Where to send: the conversation, or what it has become.
     to: ChatKey,
@@ -44,22 +51,41 @@ pub struct Outbox {
     waits: Option<ExponentialBackoff>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum State {
     Idle,
     Calling,
+    /// The Chunker cuts the part for this job.
+    Cutting(Job),
     Waiting,
+}
+
+/// What an Outbox needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct OutboxSettings {
+    /// How heartbeats show.
+    pub beat_style: BeatStyle,
+    /// Characters of a send, when the chat did not have to wait.
+    pub chunk_chars: usize,
 }
 
 impl Outbox {
     /// An Outbox of the conversation `key`, with nothing to send.
-    pub fn new(ports: OutboxPorts, api: Arc<dyn BotApi>, key: ChatKey, style: BeatStyle) -> Self {
+    pub fn new(
+        key: ChatKey,
+        ports: OutboxPorts,
+        api: Arc<dyn BotApi>,
+        pacer: Arc<dyn Pacer>,
+        settings: OutboxSettings,
+    ) -> Self {
         Self {
             ports,
             api,
+            pacer,
+            chunk_chars: settings.chunk_chars,
             me: Station::of("outbox", key),
             to: key,
-            line: Line::new(style),
+            line: Line::new(settings.beat_style),
             state: State::Idle,
             waits: None,
         }
@@ -68,11 +94,47 @@ impl Outbox {
     fn go_on(&mut self, ctx: &mut Context<Self>) {
         while self.state == State::Idle {
             match self.line.next_step() {
-                Some(Step::Call(job, call)) => self.call(job, call, ctx),
                 Some(Step::Closed(closed)) => self.ports.turn_closed.tell_if_there(TurnClosed { closed }),
+                Some(Step::Call(job, call)) => {
+                    if let Some(job) = self.granted(job, ctx) {
+                        self.call(job, call, ctx);
+                    }
+                }
+                Some(Step::Cut(job)) => {
+                    if let Some(job) = self.granted(job, ctx) {
+                        self.have_cut(job);
+                    }
+                }
                 None => return,
             }
         }
+    }
+
+    /// Gives the job back when its call may be made now; otherwise it goes back into the line.
+    fn granted(&mut self, job: Job, ctx: &mut Context<Self>) -> Option<Job> {
+        match self.pacer.ask(self.to.chat, job.class(self.line.style())) {
+            Grant::Now => Some(job),
+            Grant::In(wait_ms) => {
+                if self.line.put_back(job) {
+                    self.wait(Duration::from_millis(wait_ms), ctx);
+                }
+                None
+            }
+        }
+    }
+
+    fn have_cut(&mut self, job: Job) {
+        let max_chars = if job.waited { MESSAGE_UTF16 } else { self.chunk_chars };
+        self.ports.cut_chunk.tell_if_there(CutChunk { turn: job.turn, max_chars });
+        self.state = State::Cutting(job);
+    }
+
+    fn wait(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        self.state = State::Waiting;
+        ctx.run_later(wait, |this, ctx| {
+            this.state = State::Idle;
+            this.go_on(ctx);
+        });
     }
 
     fn call(&mut self, job: Job, call: Call, ctx: &mut Context<Self>) {
@@ -102,36 +164,36 @@ impl Outbox {
     }
 
     fn failed(&mut self, job: Job, error: &TelegramError, ctx: &mut Context<Self>) -> Option<Report> {
-        if let TelegramError::Migrated(chat) = error {
-            self.to.chat = *chat;
-            return self.line.failed(job, true, &error.to_string());
-        }
-        let passing = error.is_passing();
-        if passing {
-            let wait = self.wait_after(error);
-            tracing::warn!(chat = %self.to, "telegram call failed, trying again in {wait:?}: {error}");
-            self.state = State::Waiting;
-            ctx.run_later(wait, |this, ctx| {
-                this.state = State::Idle;
-                this.go_on(ctx);
-            });
-        } else {
-            tracing::error!(chat = %self.to, "telegram call given up: {error}");
-        }
-        self.line.failed(job, passing, &error.to_string())
-    }
-
-    fn wait_after(&mut self, error: &TelegramError) -> Duration {
         match error {
-            TelegramError::RetryAfter(window) => *window + RETRY_AFTER_MARGIN,
-            _ => self.waits.get_or_insert_with(growing_waits).next().unwrap_or(LONGEST_WAIT),
+            TelegramError::Migrated(chat) => {
+                self.to.chat = *chat;
+                self.line.failed(job, true, &error.to_string())
+            }
+            TelegramError::RetryAfter(window) => {
+                let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+                self.pacer.penalise(self.to.chat, window_ms.saturating_add(RETRY_AFTER_MARGIN_MS));
+                tracing::warn!(chat = %self.to, "{error}");
+                let turn = job.turn;
+                if self.line.held_back(job) {
+                    self.ports.chunk_returned.tell_if_there(ChunkReturned { turn });
+                }
+                None
+            }
+            _ if error.is_passing() => {
+                let wait = self.waits.get_or_insert_with(growing_waits).next().unwrap_or(LONGEST_WAIT);
+                tracing::warn!(chat = %self.to, "telegram call failed, trying again in {wait:?}: {error}");
+                self.wait(wait, ctx);
+                self.line.failed(job, true, &error.to_string())
+            }
+            _ => {
+                tracing::error!(chat = %self.to, "telegram call given up: {error}");
+                self.line.failed(job, false, &error.to_string())
+            }
         }
     }
 
     fn report(&self, report: Report) {
-        let delivered = ChunkDelivered { report };
-        self.ports.conversation_chunk_delivered.tell_if_there(delivered.clone());
-        self.ports.chunker_chunk_delivered.tell_if_there(delivered);
+        self.ports.chunk_delivered.tell_if_there(ChunkDelivered { report });
     }
 }
 
@@ -227,12 +289,28 @@ impl Handler<FirstChunk> for Outbox {
     }
 }
 
+impl Handler<ChunkReady> for Outbox {
+    type Result = ();
+
+    fn handle(&mut self, ChunkReady { turn }: ChunkReady, ctx: &mut Context<Self>) {
+        self.line.push(turn, Task::Cut);
+        self.go_on(ctx);
+    }
+}
+
 impl Handler<DeliverChunk> for Outbox {
     type Result = ();
 
     fn handle(&mut self, DeliverChunk { turn, part, chunk }: DeliverChunk, ctx: &mut Context<Self>) {
-        self.line.push(turn, Task::Deliver { part, chunk });
-        self.go_on(ctx);
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Cutting(job) if job.turn == turn => {
+                let call = Call::Send(chunk.text.clone());
+                let attempts = job.attempts + 1;
+                self.call(Job { task: Task::Deliver { part, chunk }, attempts, ..job }, call, ctx);
+            }
+            // The turn was ended meanwhile: nobody waits for the part any more.
+            other => self.state = other,
+        }
     }
 }
 
@@ -241,6 +319,9 @@ impl Handler<TurnEnded> for Outbox {
 
     fn handle(&mut self, ended: TurnEnded, ctx: &mut Context<Self>) {
         self.line.close(ended.turn, ended.notice, ended.discard);
+        if ended.discard && matches!(&self.state, State::Cutting(job) if job.turn == ended.turn) {
+            self.state = State::Idle;
+        }
         self.go_on(ctx);
     }
 }

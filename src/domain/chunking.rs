@@ -42,77 +42,98 @@ pub struct Cutter {
     buffered_chars: usize,
     /// Bytes of the answer that have left the buffer.
     taken_bytes: usize,
+    /// What left the buffer with the last cut, white space included.
+    last: String,
 }
 
 impl Cutter {
-    /// A cutter of sends of at most `limit_chars` Unicode scalar values.
+    /// A cutter of sends of `limit_chars` Unicode scalar values.
     pub fn new(boundary: Boundary, limit_chars: usize) -> Self {
-        Self { boundary, limit_chars, buffer: String::new(), buffered_chars: 0, taken_bytes: 0 }
-    }
-
-    /// A cutter for the rest of an answer whose first `end_bytes` bytes the chat already has.
-    pub fn resume(mut self, end_bytes: usize) -> Self {
-        self.taken_bytes = end_bytes;
-        self
+        let (buffer, last) = (String::new(), String::new());
+        Self { boundary, limit_chars, buffer, buffered_chars: 0, taken_bytes: 0, last }
     }
 
     /// Takes more of the answer.
     pub fn push(&mut self, text: &str) {
         self.buffered_chars += text.chars().count();
         self.buffer.push_str(text);
+        self.drop_leading_space();
     }
 
-    /// The next send, if there is enough for one; with `complete`, the rest of the answer is there
-    /// and comes out however short.
-    pub fn next(&mut self, complete: bool) -> Option<Chunk> {
+    /// Whether there is enough for a send; with `complete`, the rest of the answer is there and is
+    /// enough however short.
+    pub fn is_ready(&self, complete: bool) -> bool {
+        self.place(complete, self.limit_chars).is_some()
+    }
+
+    /// Cuts the next send. With `max_chars` above the usual limit it carries all that is there, up
+    /// to so many characters: the chat had to wait, and fewer sends are better.
+    pub fn cut(&mut self, complete: bool, max_chars: usize) -> Option<Chunk> {
+        let cut = self.place(complete, max_chars)?;
+        self.last = self.buffer[..cut].to_owned();
+        let text = match self.boundary {
+            Boundary::Natural => self.last.trim_end().to_owned(),
+            Boundary::Exact => self.last.clone(),
+        };
+        let end_bytes = self.taken_bytes + text.len();
+        self.remove(cut);
+        self.drop_leading_space();
+        Some(Chunk { text, end_bytes })
+    }
+
+    /// Takes the last cut back: it was not sent, and the next may carry more.
+    pub fn uncut(&mut self) {
+        self.taken_bytes -= self.last.len();
+        self.buffered_chars += self.last.chars().count();
+        self.buffer.insert_str(0, &std::mem::take(&mut self.last));
+    }
+
+    /// Where to cut, in bytes of the buffer.
+    fn place(&self, complete: bool, max_chars: usize) -> Option<usize> {
         match self.boundary {
-            Boundary::Natural => self.next_natural(complete),
-            Boundary::Exact => self.next_exact(complete),
+            Boundary::Natural => self.natural_place(complete, max_chars),
+            Boundary::Exact => self.exact_place(complete, max_chars),
         }
     }
 
-    fn next_natural(&mut self, complete: bool) -> Option<Chunk> {
+    fn natural_place(&self, complete: bool, max_chars: usize) -> Option<usize> {
         if !complete && self.buffered_chars <= self.limit_chars {
             return None;
         }
-        self.drop_leading_space();
-        let window = match window_bytes(&self.buffer, self.limit_chars) {
-            Some(window) => window,
-            None if complete && !self.buffer.is_empty() => return Some(self.take(self.buffer.len())),
-            None => return None,
-        };
-        let cut = natural_cut(&self.buffer, window);
-        Some(self.take(cut))
+        // The answer may go on: one character behind the cut must be there to judge it.
+        let there = self.buffered_chars.saturating_sub(usize::from(!complete));
+        let limit = max_chars.min(there).max(self.limit_chars);
+        match window_bytes(&self.buffer, limit) {
+            Some(window) => Some(natural_cut(&self.buffer, window)),
+            None => (complete && !self.buffer.trim().is_empty()).then_some(self.buffer.len()),
+        }
     }
 
-    fn next_exact(&mut self, complete: bool) -> Option<Chunk> {
+    fn exact_place(&self, complete: bool, max_chars: usize) -> Option<usize> {
+        let sends = (self.buffered_chars.min(max_chars) / self.limit_chars).max(1);
+        let is_rest = complete && self.buffered_chars <= max_chars;
         let mut end = 0;
+        let mut chars = if is_rest { self.buffered_chars.max(1) } else { sends * self.limit_chars };
         while self.buffer[..end].trim().is_empty() {
-            match end_of_chars(&self.buffer[end..], self.limit_chars) {
+            match end_of_chars(&self.buffer[end..], chars) {
                 Some(more) => end += more,
                 None if complete && !self.buffer.trim().is_empty() => end = self.buffer.len(),
                 None => return None,
             }
+            chars = self.limit_chars;
         }
-        Some(self.take_exactly(end))
+        Some(end)
     }
 
+    /// White space at a cut is dropped, as Telegram would.
     fn drop_leading_space(&mut self) {
-        let blank = self.buffer.len() - self.buffer.trim_start().len();
-        self.remove(blank);
-    }
-
-    fn take(&mut self, cut: usize) -> Chunk {
-        let text = self.buffer[..cut].trim_end().to_owned();
-        let end_bytes = self.taken_bytes + text.len();
-        self.remove(cut);
-        Chunk { text, end_bytes }
-    }
-
-    fn take_exactly(&mut self, cut: usize) -> Chunk {
-        let text = self.buffer[..cut].to_owned();
-        self.remove(cut);
-        Chunk { text, end_bytes: self.taken_bytes }
+        if self.boundary == Boundary::Natural {
+            let blank = self.buffer.len() - self.buffer.trim_start().len();
+            if blank > 0 {
+                self.last.push_str(&self.buffer[..blank]);
+                self.remove(blank);
+            }
+        }
     }
 
     fn remove(&mut self, bytes: usize) {
@@ -204,9 +225,9 @@ mod tests {
             let end = end_of_chars(rest, chars).unwrap_or(rest.len());
             cutter.push(&rest[..end]);
             rest = &rest[end..];
-            chunks.extend(std::iter::from_fn(|| cutter.next(false)));
+            chunks.extend(std::iter::from_fn(|| cutter.cut(false, limit)));
         }
-        chunks.extend(std::iter::from_fn(|| cutter.next(true)));
+        chunks.extend(std::iter::from_fn(|| cutter.cut(true, limit)));
         chunks
     }
 
@@ -251,6 +272,21 @@ mod tests {
     }
 
     #[test]
+    fn a_chat_that_had_to_wait_gets_all_that_is_there() {
+        let text = "word ".repeat(1_000);
+        for boundary in [Boundary::Natural, Boundary::Exact] {
+            let mut cutter = Cutter::new(boundary, 300);
+            cutter.push(&text);
+            let first = cutter.cut(false, 4096).unwrap();
+            assert!((2_700..=4_096).contains(&first.text.chars().count()), "{}", first.text.len());
+            cutter.uncut();
+            assert_eq!(cutter.cut(false, 4096).unwrap(), first);
+            let rest = cutter.cut(true, 4096).unwrap();
+            assert_eq!(without_space(&(first.text + &rest.text)), without_space(&text));
+        }
+    }
+
+    #[test]
     fn a_family_stays_together() {
         let family = "👨‍👩‍👧‍👦";
         let text = format!("{}{family}{family}", "x".repeat(296));
@@ -288,6 +324,29 @@ mod tests {
                 prop_assert!(text[..chunk.end_bytes].ends_with(&chunk.text));
             }
             prop_assert_eq!(chunks, cut(&text, Boundary::Natural, limit, &[]));
+        }
+
+        #[test]
+        fn what_is_taken_back_comes_again(
+            text in "(\\PC|[ \n.a-z]){0,900}",
+            more in "(\\PC|[ \n.a-z]){0,300}",
+            max in 50usize..2_000,
+        ) {
+            let mut cutter = Cutter::new(Boundary::Natural, 50);
+            let mut same = Cutter::new(Boundary::Natural, 50);
+            cutter.push(&text);
+            same.push(&text);
+            if cutter.cut(false, max).is_some() {
+                cutter.push(&more);
+                cutter.uncut();
+            } else {
+                cutter.push(&more);
+            }
+            same.push(&more);
+            let rest = |cutter: &mut Cutter| {
+                std::iter::from_fn(|| cutter.cut(true, 50)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(rest(&mut cutter), rest(&mut same));
         }
 
         #[test]

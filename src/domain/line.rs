@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::chunking::Chunk;
 use super::commands::{CHECK_MARK, THINKING, thinking_for};
 use super::ids::TurnId;
+use super::pacing::Class;
 use super::record::Part;
 
 /// Calls after which leftovers of "✓" and "Thinking..." are left to stand.
@@ -38,6 +39,23 @@ pub struct Job {
     pub task: Task,
     /// Calls made for it so far.
     pub attempts: u32,
+    /// It had to wait for its chat.
+    pub waited: bool,
+}
+
+impl Job {
+    fn new(turn: TurnId, task: Task) -> Self {
+        Self { turn, task, attempts: 0, waited: false }
+    }
+
+    /// Which budget its call is paid from.
+    pub fn class(&self, style: BeatStyle) -> Class {
+        match self.task {
+            Task::Clear => Class::Delete,
+            Task::Think { .. } if style == BeatStyle::Typing => Class::Preview,
+            _ => Class::Text,
+        }
+    }
 }
 
 /// What a job does.
@@ -50,6 +68,8 @@ pub enum Task {
         /// Seconds since the turn began.
         seconds: u64,
     },
+    /// Have the next part of the answer cut, and send it.
+    Cut,
     /// Send a part of the answer.
     Deliver {
         /// Counts the parts of the answer from 1.
@@ -88,6 +108,8 @@ pub enum Call {
 pub enum Step {
     /// Make this call for this job.
     Call(Job, Call),
+    /// Have a part cut for this job.
+    Cut(Job),
     /// Everything of the turn is done.
     Closed(Closed),
 }
@@ -144,7 +166,29 @@ impl Line {
     /// Adds to what the chat is owed.
     pub fn push(&mut self, turn: TurnId, task: Task) {
         self.on_screen(turn);
-        self.jobs.push_back(Job { turn, task, attempts: 0 });
+        self.jobs.push_back(Job::new(turn, task));
+    }
+
+    /// How heartbeats show.
+    pub fn style(&self) -> BeatStyle {
+        self.style
+    }
+
+    /// Puts a job back that can't be done now: its chat must wait. Text comes before clearing away,
+    /// and a beat that is late is dropped. Returns whether to wait: not when something else may be
+    /// done now.
+    pub fn put_back(&mut self, mut job: Job) -> bool {
+        job.waited = true;
+        if job.task != Task::Cut {
+            job.attempts = job.attempts.saturating_sub(1);
+        }
+        let text = self.jobs.iter().take_while(|job| job.task.is_text()).count();
+        match job.task {
+            Task::Think { .. } => return false,
+            Task::Clear => self.jobs.insert(text, job),
+            _ => self.jobs.push_front(job),
+        }
+        text == 0 || self.jobs.front().is_some_and(|job| job.waited)
     }
 
     /// The turn's answer begins: what was only to bridge the wait is not sent any more.
@@ -158,10 +202,10 @@ impl Line {
     pub fn close(&mut self, turn: TurnId, notice: Option<String>, discard: bool) {
         self.first_chunk(turn);
         if discard {
-            self.jobs.retain(|job| job.turn != turn || !matches!(job.task, Task::Deliver { .. }));
+            self.jobs.retain(|job| job.turn != turn || !job.task.is_text());
         }
         let tasks = notice.map(Task::Notice).into_iter().chain([Task::Clear, Task::Close]);
-        self.jobs.extend(tasks.map(|task| Job { turn, task, attempts: 0 }));
+        self.jobs.extend(tasks.map(|task| Job::new(turn, task)));
     }
 
     /// What to do next, if anything.
@@ -169,6 +213,9 @@ impl Line {
         while let Some(mut job) = self.jobs.pop_front() {
             if job.task == Task::Close {
                 return Some(Step::Closed(self.closed(job.turn)));
+            }
+            if job.task == Task::Cut {
+                return Some(Step::Cut(job));
             }
             if let Some(call) = self.call(&job) {
                 job.attempts += 1;
@@ -194,13 +241,27 @@ impl Line {
             Task::Clear => on_screen.status.clear(),
             Task::Deliver { part, .. } => {
                 if *part == 1 || !on_screen.status.is_empty() {
-                    self.jobs.push_front(Job { turn: job.turn, task: Task::Clear, attempts: 0 });
+                    self.jobs.push_front(Job::new(job.turn, Task::Clear));
                 }
                 return Some(report(job, message_id, None));
             }
-            Task::Close => {}
+            Task::Close | Task::Cut => {}
         }
         None
+    }
+
+    /// Telegram refused a part for now and did not show it: it is cut anew when the chat may have
+    /// it, and then carries what has come meanwhile. Any other job is put back as it is. Returns
+    /// whether the part is to be taken back.
+    pub fn held_back(&mut self, job: Job) -> bool {
+        let is_part = matches!(job.task, Task::Deliver { .. });
+        if is_part {
+            self.jobs.retain(|other| other.turn != job.turn || other.task != Task::Cut);
+            self.jobs.push_front(Job { task: Task::Cut, waited: true, ..job });
+        } else if self.is_worth_repeating(&job) {
+            self.put_back(job);
+        }
+        is_part
     }
 
     /// The call failed. A `passing` failure puts what is owed back to the front of the line.
@@ -224,7 +285,7 @@ impl Line {
             Task::Deliver { .. } | Task::Notice(_) => true,
             Task::Acknowledge => !self.on_screen(job.turn).answering,
             Task::Clear => job.attempts < CLEAR_ATTEMPTS,
-            Task::Think { .. } | Task::Close => false,
+            Task::Think { .. } | Task::Cut | Task::Close => false,
         }
     }
 
@@ -238,7 +299,7 @@ impl Line {
             Task::Deliver { chunk, .. } => Some(Call::Send(chunk.text.clone())),
             Task::Notice(text) => Some(Call::Send(text.clone())),
             Task::Clear => (!on_screen.status.is_empty()).then(|| Call::Delete(on_screen.status.clone())),
-            Task::Close => None,
+            Task::Cut | Task::Close => None,
         }
     }
 
@@ -267,6 +328,10 @@ impl Line {
 impl Task {
     fn bridges_the_wait(&self) -> bool {
         matches!(self, Self::Acknowledge | Self::Think { .. })
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Cut | Self::Deliver { .. })
     }
 }
 
@@ -305,7 +370,7 @@ mod tests {
                 line.succeeded(job, Some(message_id));
                 Some(call)
             }
-            Step::Closed(_) => None,
+            Step::Cut(_) | Step::Closed(_) => None,
         }
     }
 
@@ -376,6 +441,32 @@ mod tests {
         assert_eq!(make(&mut line, 2), Some(Call::Send("sorry".into())));
         assert_eq!(make(&mut line, 0), Some(Call::Delete(vec![1])));
         assert_eq!(line.next_step(), Some(Step::Closed(Closed { turn: TURN, notice: Some(Ok(2)) })));
+    }
+
+    #[test]
+    fn a_part_that_telegram_holds_back_is_cut_anew_with_what_has_come_meanwhile() {
+        let mut line = Line::new(BeatStyle::Message);
+        line.push(TURN, deliver(1, "one"));
+        let Some(Step::Call(part, _)) = line.next_step() else { panic!("a part") };
+        line.push(TURN, Task::Cut);
+        assert!(line.held_back(part));
+        let Some(Step::Cut(job)) = line.next_step() else { panic!("a cut") };
+        assert!(job.waited && job.attempts == 1);
+        assert_eq!(line.next_step(), None);
+    }
+
+    #[test]
+    fn text_comes_before_clearing_away_when_both_must_wait() {
+        let mut line = Line::new(BeatStyle::Message);
+        line.push(TURN, Task::Acknowledge);
+        make(&mut line, 1);
+        line.push(TURN, Task::Clear);
+        line.push(TURN, Task::Cut);
+        let Some(Step::Call(clear, Call::Delete(_))) = line.next_step() else { panic!("a delete") };
+        assert!(!line.put_back(clear), "there is text that may be sent");
+        let Some(Step::Cut(text)) = line.next_step() else { panic!("text") };
+        assert!(line.put_back(text), "now there is nothing but to wait");
+        assert!(matches!(line.next_step(), Some(Step::Cut(_))));
     }
 
     #[test]

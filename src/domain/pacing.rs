@@ -149,6 +149,15 @@ pub enum Grant {
     In(u64),
 }
 
+/// The accountant as an Outbox asks it.
+pub trait Pacer: Send + Sync {
+    /// Whether a call may be made in `chat` now. With [`Grant::Now`] it is paid for.
+    fn ask(&self, chat: i64, class: Class) -> Grant;
+
+    /// Telegram answered 429 in `chat`: nothing goes there for so many milliseconds.
+    fn penalise(&self, chat: i64, retry_after_ms: u64);
+}
+
 /// Chats whose 429s within [`TOGETHER_MS`] are taken for one of the whole bot: a chat's own limit
 /// is met by one chat at a time.
 const MANY_CHATS: usize = 4;
