@@ -46,6 +46,7 @@
 //!
 //! A [`scenario`] file says what happens and when; playing it gives the flow, what the chats
 //! showed, and the stored turns. `tests/flows/*.toml` are such files, `snapshots/` what they gave.
+//! `brigade flow FILE` plays one on its own, and draws it too.
 
 mod house;
 mod probe;
@@ -54,4 +55,4 @@ pub mod scenario;
 
 pub use house::{BOT, House};
 pub use probe::{Probe, probe};
-pub use recorded::{Recorded, in_paused_time};
+pub use recorded::{Recorded, in_paused_time, in_paused_time_with_words};
