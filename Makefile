@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run test check fmt mongo
+.PHONY: run test check fmt flows mongo
 
 # With credentials the bot on Telegram, without them the sandbox: the same server with a simulated
 # Telegram and a simulated model, in this terminal.
@@ -31,3 +31,13 @@ mongo:
 
 fmt:
 	$(CARGO) fmt
+
+# Play every scenario, then look at what differs from its snapshot and take it or leave it.
+flows:
+	-@INSTA_UPDATE=new INSTA_FORCE_PASS=1 $(CARGO) test --locked --quiet --lib --test flows -- every_scenario a_small_flow
+	@if $(CARGO) insta --version >/dev/null 2>&1; then $(CARGO) insta review; else \
+	  for new in snapshots/*.snap.new; do \
+	    [ -e "$$new" ] || { echo "no snapshot differs"; break; }; \
+	    diff -u "$${new%.new}" "$$new" || true; \
+	  done; \
+	  echo "to take or leave them one by one: cargo install cargo-insta, then make flows"; fi

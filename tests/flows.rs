@@ -69,7 +69,7 @@ fn every_snapshot_has_its_scenario() {
 }
 
 /// Snapshots that other tests hold.
-const OTHER_SNAPSHOTS: [&str; 1] = ["topology"];
+const OTHER_SNAPSHOTS: [&str; 3] = ["topology", "diagram_mermaid", "diagram_svg"];
 
 #[test]
 fn ten_runs_give_the_same_bytes() {

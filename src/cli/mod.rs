@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod flow;
 mod logging;
 mod sandbox;
 mod serve;
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config, ConfigError, Environment, Secrets};
 use crate::server::ServerError;
 
-/// The exit code for settings that can't be used; clap's own for wrong arguments.
+/// The exit code for settings and scenarios that can't be used; clap's own for wrong arguments.
 const WRONG_SETTINGS: u8 = 2;
 
 /// A Telegram bot server for language models.
@@ -37,6 +38,7 @@ struct Arguments {
 enum Command {
     Serve(serve::Serve),
     Sandbox(sandbox::Sandbox),
+    Flow(flow::Flow),
     #[command(subcommand)]
     Transcripts(transcripts::TranscriptsCommand),
 }
@@ -51,6 +53,8 @@ enum Failed {
     #[error("{0}")]
     Transcripts(#[from] transcripts::TranscriptsError),
     #[error("{0}")]
+    Flow(#[from] flow::FlowError),
+    #[error("{0}")]
     Sandbox(String),
 }
 
@@ -64,6 +68,7 @@ pub fn run() -> ExitCode {
             match failed {
                 Failed::Config(_) => ExitCode::from(WRONG_SETTINGS),
                 Failed::Server(error) if error.is_of_settings() => ExitCode::from(WRONG_SETTINGS),
+                Failed::Flow(error) if error.is_of_the_file() => ExitCode::from(WRONG_SETTINGS),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -71,15 +76,24 @@ pub fn run() -> ExitCode {
 }
 
 fn run_command(arguments: Arguments) -> Result<(), Failed> {
-    let (config, secrets) = config::load(arguments.config.as_deref(), &Environment::of_process())?;
-    let system = actix_rt::System::new();
+    let settings = || config::load(arguments.config.as_deref(), &Environment::of_process());
+    let system = actix_rt::System::new;
     match arguments.command {
         Command::Serve(serve) => {
+            let (config, secrets) = settings()?;
             serve.log(&config);
-            system.block_on(serve.run(&config, &secrets))
+            system().block_on(serve.run(&config, &secrets))
         }
-        Command::Sandbox(sandbox) => system.block_on(sandbox.run(config)),
-        Command::Transcripts(command) => system.block_on(show_transcripts(command, &config, &secrets)),
+        Command::Sandbox(sandbox) => {
+            let (config, _) = settings()?;
+            system().block_on(sandbox.run(config))
+        }
+        // A scenario brings its own settings and its own runtime.
+        Command::Flow(flow) => Ok(flow.run()?),
+        Command::Transcripts(command) => {
+            let (config, secrets) = settings()?;
+            system().block_on(show_transcripts(command, &config, &secrets))
+        }
     }
 }
 

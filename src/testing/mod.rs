@@ -46,7 +46,7 @@
 //!
 //! A [`scenario`] file says what happens and when; playing it gives the flow, what the chats
 //! showed, and the stored turns. `tests/flows/*.toml` are such files, `snapshots/` what they gave.
-//! `brigade flow FILE` plays one and prints it.
+//! `brigade flow FILE` plays one and prints it, `--format svg` draws it.
 //!
 //! A scenario fails by itself when a station panicked or still lives at the end, when a message
 //! went undelivered or over an edge that is not listed, when a turn did not end, and when an answer
@@ -240,5 +240,5 @@ mod turns;
 
 pub use house::{BOT, House};
 pub use probe::{Probe, probe};
-pub use recorded::{Recorded, in_paused_time};
+pub use recorded::{Recorded, in_paused_time, in_paused_time_with_words};
 pub use turns::turn;

@@ -38,8 +38,17 @@ impl<T> Recorded<T> {
 }
 
 /// Runs `work` on a runtime of its own whose time is paused, inside a `LocalSet`, and records the
-/// flow. Stations get time to end after the work.
+/// flow without the words of the user and the model. Stations get time to end after the work.
 pub fn in_paused_time<T>(work: impl Future<Output = T>) -> Recorded<T> {
+    record(LevelFilter::DEBUG, work)
+}
+
+/// As [`in_paused_time`], with the words of the user and the model in the flow.
+pub fn in_paused_time_with_words<T>(work: impl Future<Output = T>) -> Recorded<T> {
+    record(LevelFilter::TRACE, work)
+}
+
+fn record<T>(level: LevelFilter, work: impl Future<Output = T>) -> Recorded<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime with nothing but time can always be made");
     let _entered = runtime.enter();
@@ -49,7 +58,7 @@ pub fn in_paused_time<T>(work: impl Future<Output = T>) -> Recorded<T> {
     let subscriber = tracing_subscriber::registry()
         .with(FlowLayer::new(move |line| locked(&lines).push(line)))
         .with(LivesLayer(lives.clone()))
-        .with(LevelFilter::DEBUG);
+        .with(level);
     let result = tracing::subscriber::with_default(subscriber, || {
         let stations = LocalSet::new();
         let result = stations.block_on(&runtime, work);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::Dict;
+use figment::{Figment, Metadata};
 use serde::Deserialize;
 
 use crate::config::Config;
@@ -223,7 +223,11 @@ impl Scenario {
     /// A text that names the key and what is allowed.
     pub fn config(&self) -> Result<Config, String> {
         let figment = Figment::from(Serialized::defaults(Config::default()));
-        figment.merge(Serialized::defaults(&self.settings)).extract().map_err(|error| error.to_string())
+        figment.merge(Serialized::defaults(&self.settings)).extract().map_err(|mut error| {
+            let named = Metadata::named("the scenario");
+            error.metadata = Some(named.interpolater(|_, keys| format!("settings.{}", keys.join("."))));
+            error.to_string()
+        })
     }
 }
 

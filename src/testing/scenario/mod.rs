@@ -25,4 +25,4 @@ mod show;
 mod tools;
 
 pub use file::Scenario;
-pub use play::{Played, play};
+pub use play::{Played, play, play_with_words};

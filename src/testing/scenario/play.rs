@@ -19,7 +19,7 @@ use crate::sandbox::model::script::{Script, Step};
 use crate::sandbox::telegram::faults::{Fault, Trouble};
 use crate::sandbox::telegram::memory::MemoryTelegram;
 use crate::sandbox::telegram::{Attachment, ChatEvent, SeenMessage};
-use crate::testing::{House, in_paused_time};
+use crate::testing::{House, Recorded, in_paused_time, in_paused_time_with_words};
 
 /// The person who writes in every scenario.
 const USER: i64 = 7;
@@ -54,14 +54,32 @@ pub struct Played {
 /// # Errors
 /// A text that says what in the scenario can't be played.
 pub fn play(scenario: &Scenario) -> Result<Played, String> {
+    let house = the_house(scenario)?;
+    Ok(judged(scenario, in_paused_time(house)))
+}
+
+/// As [`play`], with the words of the user and the model in the flow.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_with_words(scenario: &Scenario) -> Result<Played, String> {
+    let house = the_house(scenario)?;
+    Ok(judged(scenario, in_paused_time_with_words(house)))
+}
+
+/// The house that went through the scenario, and whether all its turns ended.
+fn the_house(scenario: &Scenario) -> Result<impl Future<Output = (House, bool)>, String> {
     let config = scenario.config()?;
-    let recorded = in_paused_time(async {
+    Ok(async {
         let telegram = MemoryTelegram::new().with_latency_ms(scenario.telegram_latency_ms);
         scenario.telegram.iter().filter_map(fault).for_each(|fault| telegram.fault(fault));
         let mut house = House::new(config, telegram, model(&scenario.model), toolbox());
         let ended = run(&mut house, &scenario.when).await;
         (house, ended)
-    });
+    })
+}
+
+fn judged(scenario: &Scenario, recorded: Recorded<(House, bool)>) -> Played {
     let mut problems = recorded.problems();
     let (house, ended) = recorded.result;
     problems.retain(|problem| !is_expected(scenario, problem));
@@ -75,7 +93,7 @@ pub fn play(scenario: &Scenario) -> Result<Played, String> {
     let mut chats: Vec<i64> = turns.iter().map(|turn| turn.chat).collect();
     chats.dedup();
     let on_screen = chats.iter().map(|chat| (*chat, house.telegram.view(House::key(*chat, None)))).collect();
-    Ok(Played {
+    Played {
         about: scenario.about.clone(),
         show_only: scenario.show_only,
         flow: recorded.flow,
@@ -84,7 +102,7 @@ pub fn play(scenario: &Scenario) -> Result<Played, String> {
         on_screen,
         turns,
         problems,
-    })
+    }
 }
 
 fn is_expected(scenario: &Scenario, problem: &str) -> bool {

@@ -6,6 +6,7 @@ use std::fmt;
 use super::Played;
 use crate::domain::chat::{ChatMessage, Role};
 use crate::domain::record::StoredTurn;
+use crate::flow::FlowLine;
 use crate::sandbox::telegram::{ChatEvent, What};
 
 /// Characters of a text that are shown; of a longer one the beginning and the length.
@@ -25,16 +26,21 @@ impl fmt::Display for Played {
 }
 
 impl Played {
-    fn flow_section(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "flow")?;
-        let lines = self.flow.iter().filter(|line| self.shows_station(&line.from, &line.to));
-        lines.into_iter().try_for_each(|line| writeln!(f, "{line}"))
+    /// The lines of the flow that are to be shown: all, or those of the one chat.
+    pub fn shown_flow(&self) -> impl Iterator<Item = &FlowLine> {
+        self.flow.iter().filter(|line| self.shows_station(&line.from) || self.shows_station(&line.to))
     }
 
-    fn shows_station(&self, from: &str, to: &str) -> bool {
+    fn flow_section(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "flow")?;
+        self.shown_flow().try_for_each(|line| writeln!(f, "{line}"))
+    }
+
+    /// Whether a station is one of a chat that is shown, in whichever topic.
+    fn shows_station(&self, name: &str) -> bool {
         let Some(chat) = self.show_only else { return true };
-        let name = format!(" {chat}");
-        from.ends_with(&name) || to.ends_with(&name)
+        let key = name.rsplit(' ').next().unwrap_or_default();
+        key.split('/').next() == Some(chat.to_string().as_str())
     }
 
     fn shows(&self, chat: i64) -> bool {

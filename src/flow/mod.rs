@@ -6,6 +6,18 @@
 //!
 //! [`FlowLayer`] turns what [`Port::tell`](crate::port::Port::tell) writes into these lines: live
 //! for `--flow`, collected for a test. The log, the snapshot and a bug report are the same text.
+//!
+//! [`mermaid`] and [`svg`] draw the same lines as a sequence diagram.
+
+mod collapse;
+mod diagram;
+mod mermaid;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+pub use mermaid::mermaid;
+pub use svg::svg;
 
 use std::fmt;
 
