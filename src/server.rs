@@ -110,10 +110,13 @@ impl Server {
     /// # Errors
     /// [`ServerError`], each with what to do.
     pub async fn start(config: &Config, secrets: &Secrets, updates: Updates) -> Result<Self, ServerError> {
-        let webhook_secret = webhook_secret(secrets, &updates)?;
+        let secret = match &updates {
+            Updates::Webhook { address, .. } => webhook_secret(secrets, address)?,
+            Updates::Polling { .. } => String::new(),
+        };
         let (api, model, instructions) =
             (bot_api(config, secrets)?, model(config, secrets)?, instructions(config)?);
-        let store = open_store(config, secrets).await?;
+        let store = open_store(config, secrets, WhenAway::Wait).await?;
         let bot = until_reached("reach telegram", || api.get_me(), TelegramError::is_passing).await?;
         tracing::info!(bot = bot.id, "this is @{}", bot.username);
         let world = World {
@@ -122,7 +125,7 @@ impl Server {
             faculties: Faculties { model: Arc::new(model), tools: toolbox(config), clock: wall_clock() },
         };
         let app = App::start(world, Settings::from_config(config, &bot, instructions)).await;
-        let gate = Gate::new(app.intake(), webhook_secret, config.http.max_body_bytes);
+        let gate = Gate::new(app.intake(), secret, config.http.max_body_bytes);
         let grace = Duration::from_millis(config.shutdown.grace_ms);
         let mut server = Self { app, gate: Data::new(gate), store, http: None, poller: None, grace };
         if let Err(error) = api.set_my_commands(&commands::MENU).await {
@@ -233,15 +236,19 @@ async fn poll_ended(poller: Option<JoinHandle<Result<(), TelegramError>>>) -> Op
     }
 }
 
-fn webhook_secret(secrets: &Secrets, updates: &Updates) -> Result<String, ServerError> {
-    match (&secrets.webhook_secret, updates) {
-        (Some(secret), _) => Ok(secret.reveal().to_owned()),
-        (None, Updates::Webhook { address, .. }) if address.is_empty() => Err(ServerError::Missing(
+/// What Telegram is to send with every update: the secret that is set, or a new one, which
+/// Telegram is told at every start, so that nobody needs to keep it.
+///
+/// # Errors
+/// [`ServerError::Missing`] when there is no public `address` either: nobody would know the secret.
+pub fn webhook_secret(secrets: &Secrets, address: &str) -> Result<String, ServerError> {
+    match &secrets.webhook_secret {
+        Some(secret) => Ok(secret.reveal().to_owned()),
+        None if address.is_empty() => Err(ServerError::Missing(
             "webhook mode needs TELEGRAM_WEBHOOK_URL, this server's public address; \
              or, where you call setWebhook yourself, TELEGRAM_WEBHOOK_SECRET",
         )),
-        // Telegram is told a new one at every start, so nobody needs to keep it.
-        (None, _) => Ok(Uuid::new_v4().simple().to_string()),
+        None => Ok(Uuid::new_v4().simple().to_string()),
     }
 }
 
@@ -286,18 +293,31 @@ fn instructions(config: &Config) -> Result<Arc<str>, ServerError> {
     Ok(texts.iter().map(|text| text.trim()).collect::<Vec<_>>().join("\n\n").into())
 }
 
+/// What to do when MongoDB can't be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenAway {
+    /// Wait until it can.
+    Wait,
+    /// Say so.
+    Fail,
+}
+
 /// Opens the store that the settings name.
 ///
 /// # Errors
-/// [`StoreError`] when the settings are wrong; a MongoDB that can't be reached now is waited for.
-pub async fn open_store(config: &Config, secrets: &Secrets) -> Result<Arc<dyn Store>, StoreError> {
+/// [`StoreError`] when the settings are wrong, or the store is away and is not to be waited for.
+pub async fn open_store(
+    config: &Config,
+    secrets: &Secrets,
+    when_away: WhenAway,
+) -> Result<Arc<dyn Store>, StoreError> {
     let Some(uri) = &secrets.mongodb_uri else {
         let path = &config.store.path;
         tracing::info!("turns are kept in the embedded store in {}", path.display());
         return Ok(Arc::new(SqliteStore::open(path)?));
     };
     let store = MongoStore::connect(uri.reveal(), &config.store.mongodb_database).await?;
-    let is_away = |error: &StoreError| matches!(error, StoreError::Away(_));
+    let is_away = |error: &StoreError| matches!(error, StoreError::Away(_)) && when_away == WhenAway::Wait;
     until_reached("reach mongodb", || store.prepare(), is_away).await?;
     tracing::info!("turns are kept in mongodb, database {}", config.store.mongodb_database);
     Ok(Arc::new(store))

@@ -1,4 +1,4 @@
-//! The six stations: thin shells around the rules in [`domain`](crate::domain).
+//! The stations: thin shells around the rules in [`domain`](crate::domain).
 //!
 //! Each is built from its ports (what it may tell whom), its settings and traits of the
 //! [`edge`](crate::edge); none knows another actor's type. The stations of one conversation that

@@ -6,13 +6,13 @@ mod sandbox;
 mod serve;
 mod transcripts;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError, Environment, Secrets};
-use crate::server::ServerError;
+use crate::server::{ServerError, WhenAway};
 
 /// The exit code for settings and scenarios that can't be used; clap's own for wrong arguments.
 const WRONG_SETTINGS: u8 = 2;
@@ -76,7 +76,7 @@ pub fn run() -> ExitCode {
 }
 
 fn run_command(arguments: Arguments) -> Result<(), Failed> {
-    let settings = || config::load(arguments.config.as_deref(), &Environment::of_process());
+    let settings = || config::load(arguments.config.as_deref(), Path::new("."), &Environment::of_process());
     let system = actix_rt::System::new;
     match arguments.command {
         Command::Serve(serve) => {
@@ -102,6 +102,7 @@ async fn show_transcripts(
     config: &Config,
     secrets: &Secrets,
 ) -> Result<(), Failed> {
-    let store = crate::server::open_store(config, secrets).await.map_err(ServerError::from)?;
+    let store =
+        crate::server::open_store(config, secrets, WhenAway::Fail).await.map_err(ServerError::from)?;
     Ok(transcripts::run(command, store, &mut std::io::stdout().lock()).await?)
 }

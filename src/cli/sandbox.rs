@@ -42,7 +42,7 @@ pub struct Sandbox {
     ///
     /// Each is said when the turn of the one before has ended. The exit code is 0 when all turns
     /// ended well.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     say: Vec<String>,
 
     /// With --say: say the next TEXT so many milliseconds after the one before.
@@ -54,6 +54,9 @@ pub struct Sandbox {
     json: bool,
 
     /// Run only the simulated Telegram and model, for a bot or a client of your own, until Ctrl-C.
+    ///
+    /// Their addresses are printed. A person speaks through HTTP:
+    /// curl ADDRESS/sandbox/say -d '{"bot":1,"chat":2,"text":"Hello"}' -H 'content-type: application/json'
     #[arg(long, conflicts_with_all = ["say", "json"])]
     servers_only: bool,
 

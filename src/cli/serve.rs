@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::Failed;
 use super::logging::{self, FlowOptions};
 use crate::config::{Config, Secrets};
-use crate::server::{Server, ServerError, Updates, listen};
+use crate::server::{Server, ServerError, Updates, listen, webhook_secret};
 
 /// Run the bot on Telegram.
 ///
@@ -43,12 +43,15 @@ impl Serve {
 
     /// Only an operator who asks for polling by name has a webhook removed for it: it may be that
     /// of the same bot in production.
-    fn updates(&self, config: &Config) -> Result<Updates, ServerError> {
+    fn updates(&self, config: &Config, secrets: &Secrets) -> Result<Updates, ServerError> {
         let address = config.telegram.webhook_url.clone();
         match self.mode {
             Some(Mode::Polling) => Ok(Updates::Polling { remove_webhook: true }),
             None if address.is_empty() => Ok(Updates::Polling { remove_webhook: false }),
-            Some(Mode::Webhook) | None => Ok(Updates::Webhook { listener: listen(config)?, address }),
+            Some(Mode::Webhook) | None => {
+                webhook_secret(secrets, &address)?;
+                Ok(Updates::Webhook { listener: listen(config)?, address })
+            }
         }
     }
 
@@ -57,7 +60,7 @@ impl Serve {
         let server = tokio::select! {
             biased;
             () = first.asked() => return Ok(()),
-            started = Server::start(config, secrets, self.updates(config)?) => started?,
+            started = Server::start(config, secrets, self.updates(config, secrets)?) => started?,
         };
         let mut second = Stop::listen();
         server.run(first.asked(), second.asked_twice()).await?;

@@ -15,7 +15,7 @@ use crate::domain::record::StoredTurn;
 use crate::domain::transcript::{Transcript, transcripts};
 use crate::edge::store::{Filter, Store, StoreError};
 
-/// Reads the conversations on record.
+/// Read the conversations on record.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum TranscriptsCommand {
     /// List sessions, the latest first.
@@ -43,12 +43,12 @@ pub enum TranscriptsCommand {
     /// One object a session, with its messages in order. Commands are left out. A user's export
     /// holds only what that user said and was answered, in groups too.
     Export {
-        /// Whose sessions (Telegram's user id).
+        /// Whose sessions (Telegram's user id). One of --user, --session and --all is needed.
         #[arg(
             long,
             value_name = "ID",
             allow_negative_numbers = true,
-            required_unless_present = "all",
+            required_unless_present_any = ["all", "session"],
             conflicts_with = "all"
         )]
         user: Option<i64>,

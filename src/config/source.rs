@@ -47,19 +47,39 @@ impl Environment {
         Self(pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect())
     }
 
+    /// A variable that looks like a setting and is none would be a setting that does nothing.
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let odd = self
+            .0
+            .keys()
+            .filter(|name| name.starts_with("BRIGADE_") && !name.contains("__") && *name != "BRIGADE_CONFIG");
+        let line = |name: &String| {
+            format!(
+                "environment variable {name}: a setting is BRIGADE_<SECTION>__<KEY>, with two underscores between"
+            )
+        };
+        let lines: Vec<_> = odd.map(line).collect();
+        if lines.is_empty() { Ok(()) } else { Err(ConfigError(lines)) }
+    }
+
     /// A variable's value, when it is set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
 
-/// Reads all settings. The file is `file`, else `BRIGADE_CONFIG`, else `config.toml` where there
-/// is one.
+/// Reads all settings. The file is `file`, else `BRIGADE_CONFIG`, else `config.toml` in `folder`
+/// where there is one.
 ///
 /// # Errors
 /// [`ConfigError`] with a line for everything that can't be used.
-pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, Secrets), ConfigError> {
+pub fn load(
+    file: Option<&Path>,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<(Config, Secrets), ConfigError> {
     let secrets = secrets(environment)?;
+    environment.check_names()?;
     let named = file.map(PathBuf::from).or_else(|| environment.get("BRIGADE_CONFIG").map(PathBuf::from));
     let mut figment = Figment::from(Serialized::defaults(Config::default()));
     match named {
@@ -67,7 +87,10 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, S
             return Err(ConfigError(vec![format!("{}: there is no such file", path.display())]));
         }
         Some(path) => figment = figment.merge(Toml::file_exact(path)),
-        None => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        None if folder.join(DEFAULT_FILE).is_file() => {
+            figment = figment.merge(Toml::file_exact(folder.join(DEFAULT_FILE)));
+        }
+        None => {}
     }
     let figment = with_environment(figment, environment);
     let config =
@@ -199,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.toml");
         std::fs::write(&path, text).unwrap();
-        let read = load(Some(&path), &environment(pairs)).map_err(|error| error.to_string());
+        let read = load(Some(&path), folder.path(), &environment(pairs)).map_err(|error| error.to_string());
         read.map(|(config, _)| config)
     }
 
@@ -237,7 +260,7 @@ mod tests {
     #[test]
     fn errors_name_the_place_the_key_and_what_is_allowed() {
         type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
             ("[http]\nprot = 1", &[], &["mine.toml", "prot", "port"]),
             ("[htpt]\nport = 1", &[], &["mine.toml", "htpt", "http"]),
             ("[http]\nport = \"x\"", &[], &["mine.toml", "http.port", "\"x\"", "u16"]),
@@ -250,6 +273,7 @@ mod tests {
             ("", &[("PORT", "70000")], &["PORT", "http.port", "70000", "u16"]),
             ("", &[("BRIGADE_LLM__MODLE", "x")], &["BRIGADE_LLM__MODLE", "modle", "model"]),
             ("not toml", &[], &["mine.toml"]),
+            ("", &[("BRIGADE_HEARTBEAT_EVERY_MS", "1")], &["BRIGADE_HEARTBEAT_EVERY_MS", "two underscores"]),
         ];
         for (text, pairs, parts) in cases {
             let error = from_file(text, pairs).unwrap_err();
@@ -257,7 +281,8 @@ mod tests {
                 assert!(error.contains(part), "'{part}' is missing in: {error}");
             }
         }
-        let error = load(Some(Path::new("none.toml")), &environment(&[])).unwrap_err().to_string();
+        let error =
+            load(Some(Path::new("none.toml")), Path::new("."), &environment(&[])).unwrap_err().to_string();
         assert!(error.contains("none.toml"), "{error}");
     }
 
@@ -265,7 +290,7 @@ mod tests {
     fn secrets_are_read_and_never_shown() {
         let token = "123:AAE-x_y";
         let pairs = [("TELEGRAM_BOT_TOKEN", token), ("OPENAI_API_KEY", "sk-1")];
-        let (_, secrets) = load(None, &environment(&pairs)).unwrap();
+        let (_, secrets) = load(None, Path::new("/nowhere"), &environment(&pairs)).unwrap();
         assert_eq!(secrets.bot_token.as_ref().unwrap().reveal(), token);
         assert!(!format!("{secrets:?}").contains("sk-1") && !format!("{secrets:?}").contains("AAE"));
         for pair in [
@@ -273,7 +298,7 @@ mod tests {
             ("TELEGRAM_WEBHOOK_SECRET", "a b"),
             ("OPENAI_API_KEY_FILE", "/none"),
         ] {
-            let error = load(None, &environment(&[pair])).unwrap_err().to_string();
+            let error = load(None, Path::new("/nowhere"), &environment(&[pair])).unwrap_err().to_string();
             assert!(error.contains(pair.0) && !error.contains("oops"), "{error}");
         }
     }

@@ -94,6 +94,10 @@
 //! # }
 //! # use messages::{Greet, UserSaid};
 //! # use brigade::{domain, port, testing};
+//! # /*
+//! //! Greeter: says hello before a conversation's first turn.
+//!
+//! # */
 //! use actix::{Actor, Context, Handler};
 //! # /*
 //! use crate::messages::{Greet, UserSaid};
@@ -136,7 +140,7 @@
 //!     }
 //! }
 //!
-//! // In the file, this is a #[test] in `mod tests`, with `crate` in place of `brigade`.
+//! // In the file, this is a #[test] in `mod tests` with `use super::*;`, and `crate` for `brigade`.
 //! fn the_first_turn_is_greeted() {
 //!     use brigade::port::Station;
 //!     use brigade::testing::{House, in_paused_time, probe, turn};
@@ -167,9 +171,13 @@
 //! # the_first_turn_is_greeted();
 //! ```
 //!
-//! **3. The neighbours.** The Outbox learns what to do with the message (`src/actors/outbox.rs`):
+//! **3. The neighbours.** The Outbox learns what to do with the message (`src/actors/outbox.rs`). A
+//! `Notice` is an obligation: a turn whose notice Telegram refuses is `failed`. Something that may be
+//! lost would be a [`Task`](crate::domain::line::Task) of its own.
 //!
 //! ```ignore
+//! use crate::messages::Greet; // into the list that is there
+//!
 //! impl Handler<Greet> for Outbox {
 //!     type Result = ();
 //!
@@ -181,9 +189,13 @@
 //! ```
 //!
 //! **4. The wiring** is in `src/app.rs`, `Floor::open`: make the station, join it to the crew, and
-//! lead Ingress's port to it.
+//! lead Ingress's port to it. An edge that goes with the story is `strong`; one that goes back to a
+//! station that holds this one, or that is given away for an answer, is `weak`, or the two would keep
+//! each other alive for ever.
 //!
 //! ```ignore
+//! use crate::actors::greeter::{Greeter, GreeterPorts};
+//!
 //! let greeter_at = Station::of("greeter", key);
 //! let (greeter_context, greeter) = station::<Greeter>();
 //! let ports = GreeterPorts {
@@ -206,7 +218,7 @@
 //! edge("greeter", "UserSaid", "conversation", "http.max_turns_in_flight"),
 //! ```
 //!
-//! and draw the picture anew: `UPDATE_TOPOLOGY=1 cargo test --test topology`.
+//! and draw the picture anew: `UPDATE_TOPOLOGY=1 cargo test --test topology the_picture`.
 //!
 //! **6. A scenario** in `tests/flows/greeting.toml`:
 //!
@@ -227,10 +239,22 @@
 //! says = ["Yes?"]
 //! ```
 //!
-//! **7. The review.** `cargo test --test flows --test topology` shows what changed in every flow.
-//! Read it; where it is as you meant it, accept it: `INSTA_UPDATE=always INSTA_FORCE_PASS=1 cargo
-//! test --test flows --test topology`, or `make flows` to accept one by one. Commit the snapshots
-//! with the code.
+//! **7. The review.** Take what the change gives, and read what it changed like code:
+//!
+//! ```sh
+//! INSTA_UPDATE=always INSTA_FORCE_PASS=1 cargo test --no-fail-fast --test flows --test topology
+//! git diff --stat snapshots
+//! git diff snapshots/direct_answer.snap
+//! ```
+//!
+//! `make flows` shows the differences without taking them (one by one, where cargo-insta is
+//! installed), `brigade flow tests/flows/greeting.toml --format svg` draws the new flow. Correct what
+//! the pages say of the stations (`src/ARCHITECTURE.md`, the doc of `UserSaid`), and commit the
+//! snapshots with the code.
+//!
+//! A station says [`tell_if_there`](crate::port::Port::tell_if_there) to its own conversation: a
+//! neighbour that is gone has panicked, and the crew is being put away. It says
+//! [`tell`](crate::port::Port::tell), and decides what a lost message means, to everybody else.
 
 mod house;
 mod probe;

@@ -1,5 +1,7 @@
 //! The prompt: what a person types is said in the chat, what the chat shows stands above it.
 
+use std::io::{BufRead, IsTerminal, stdin};
+
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
@@ -14,18 +16,15 @@ const WELCOME: &str = "This is the sandbox: the real bot between a simulated Tel
     Type a message, for example: How many grams is a cup of flour?\n\
     /help lists what a message can ask of the simulated model; Ctrl-D ends.";
 
-/// Talks until the person ends it. Returns whether all turns ended well; at a prompt, nobody asks.
+/// Talks until the person ends it, or standard input does. Returns whether all turns ended well; at
+/// a prompt, nobody asks.
 ///
 /// # Errors
 /// When the terminal can't be used.
 pub async fn talk(mut talk: Talk) -> Result<bool, Failed> {
     let mut events = talk.world.subscribe();
     talk.screen.say(WELCOME);
-    let (mut lines, mut printer) = read_lines()?;
-    talk.screen.print_through(move |line| {
-        // The terminal is gone: there is nobody to show it to.
-        let _gone = printer.print(format!("{line}\n"));
-    });
+    let mut lines = if stdin().is_terminal() { at_a_prompt(&mut talk)? } else { from_a_pipe() };
     let mut last: Option<TurnId> = None;
     loop {
         tokio::select! {
@@ -57,25 +56,41 @@ fn show_directives(talk: &mut Talk) {
     talk.screen.say("And the bot itself:");
 }
 
-/// Reads lines in a thread of its own; the channel ends with the input.
-fn read_lines() -> Result<(UnboundedReceiver<String>, impl ExternalPrinter + 'static), Failed> {
+/// Lines of a person at a terminal, read in a thread of its own; the channel ends with Ctrl-D.
+fn at_a_prompt(talk: &mut Talk) -> Result<UnboundedReceiver<String>, Failed> {
     let unusable = || failed::<ReadlineError>("the terminal can't be used");
     let editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new());
     let mut editor = editor.map_err(unusable())?;
-    let printer = editor.create_external_printer().map_err(unusable())?;
+    let mut printer = editor.create_external_printer().map_err(unusable())?;
+    talk.screen.print_through(move |line| {
+        // The terminal is gone: there is nobody to show it to.
+        let _gone = printer.print(format!("{line}\n"));
+    });
     let (typed, lines) = unbounded_channel();
     std::thread::spawn(move || while let Some(()) = read_line(&mut editor, &typed) {});
-    Ok((lines, printer))
+    Ok(lines)
 }
 
 fn read_line(editor: &mut Editor<(), MemHistory>, typed: &UnboundedSender<String>) -> Option<()> {
     // An error is the end of the input, or Ctrl-C.
     let line = editor.readline("> ").ok()?;
-    let line = line.trim();
-    if line.is_empty() {
-        return Some(());
-    }
     // Without history the line can only not be called back.
-    let _forgotten = editor.add_history_entry(line);
-    typed.send(line.to_owned()).ok()
+    let _forgotten = editor.add_history_entry(&line);
+    send(&line, typed)
+}
+
+/// Lines of another program; the channel ends with them.
+fn from_a_pipe() -> UnboundedReceiver<String> {
+    let (typed, lines) = unbounded_channel();
+    std::thread::spawn(move || {
+        let readable = stdin().lock().lines().map_while(Result::ok);
+        let mut sent = readable.map(|line| send(&line, &typed));
+        while let Some(Some(())) = sent.next() {}
+    });
+    lines
+}
+
+fn send(line: &str, typed: &UnboundedSender<String>) -> Option<()> {
+    let line = line.trim();
+    if line.is_empty() { Some(()) } else { typed.send(line.to_owned()).ok() }
 }
