@@ -9,8 +9,12 @@ use serde_json::Value;
 
 use crate::domain::ids::ChatKey;
 
+use super::chaos::{Chaos, Dice};
+use super::drafts::DraftEnds;
 use super::error::ApiError;
-use super::events::{Author, ChatEvent, SeenMessage, What};
+use super::events::{Author, ChatEvent, SeenDraft, SeenMessage, What};
+use super::flood::{Flood, FloodWindow};
+use super::limits::Limits;
 use super::people::Attachment;
 use super::updates::{Delivery, Failure, Retry, Updates};
 
@@ -21,6 +25,9 @@ pub struct World {
     pub(super) epoch_s: u64,
     pub(super) opens_chats: bool,
     pub(super) retry: Retry,
+    pub(super) limits: Limits,
+    pub(super) dice: Dice,
+    pub(super) draft_ends: DraftEnds,
     now_ms: u64,
     journal: Vec<ChatEvent>,
     stirred: bool,
@@ -34,6 +41,7 @@ pub(super) struct Bot {
     /// The counter that private chats and basic groups share.
     pub(super) last_message_id: i64,
     pub(super) updates: Updates,
+    pub(super) flood: Flood,
     /// By scope and language.
     pub(super) commands: BTreeMap<(String, String), Value>,
 }
@@ -45,6 +53,8 @@ pub(super) struct Chat {
     /// The topics there have been, and whether each is still there.
     pub(super) topics: BTreeMap<i32, bool>,
     pub(super) messages: BTreeMap<i64, Message>,
+    /// By topic: a chat shows one at a time.
+    pub(super) drafts: BTreeMap<Option<i32>, SeenDraft>,
     /// Why the bot can't write here.
     pub(super) closed: Option<String>,
     pub(super) migrated_to: Option<i64>,
@@ -72,6 +82,9 @@ impl World {
             epoch_s,
             opens_chats: false,
             retry: Retry::default(),
+            limits: Limits::default(),
+            dice: Dice::default(),
+            draft_ends: DraftEnds::default(),
             now_ms: 0,
             journal: Vec::new(),
             stirred: false,
@@ -91,6 +104,32 @@ impl World {
     /// How long webhooks that failed are left alone.
     pub fn set_retry(&mut self, retry: Retry) {
         self.retry = retry;
+    }
+
+    /// The limits from now on. What was counted before stays counted.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Troubles by rate from now on, drawn from the beginning of their seed.
+    pub fn set_chaos(&mut self, chaos: Chaos) {
+        self.dice = Dice::new(chaos);
+    }
+
+    /// The times in which chats of a bot had to be silent, by when they began.
+    pub fn flood_windows(&self, bot: i64) -> Vec<FloodWindow> {
+        self.bots.get(&bot).map(|bot| bot.flood.windows()).unwrap_or_default()
+    }
+
+    /// The kinds of updates that a bot gets from now on, as `allowed_updates` says it; an empty
+    /// list stands for the usual ones.
+    pub fn allow_updates(&mut self, bot: i64, kinds: &[&str]) {
+        self.bot(bot).updates.allow(kinds.iter().map(|kind| (*kind).to_owned()).collect());
     }
 
     /// Makes the token of `bot` invalid, or valid again.
@@ -128,9 +167,12 @@ impl World {
         &self.journal
     }
 
-    /// Forgets the journal, for runs that are too long to keep it.
+    /// Forgets the journal and the flood windows that have ended, for runs that are too long to
+    /// keep them.
     pub fn clear_journal(&mut self) {
         self.journal.clear();
+        let now = self.now_ms;
+        self.bots.values_mut().for_each(|bot| bot.flood.forget_past(now));
     }
 
     /// The messages that stand in a chat now, in order.
@@ -179,10 +221,18 @@ impl World {
         self.bots.values().filter_map(|bot| bot.updates.next_retry_ms()).min()
     }
 
-    /// A webhook took a delivery.
+    /// When something next happens by itself: a retry, or the end of a draft.
+    pub fn next_event_ms(&self) -> Option<u64> {
+        self.next_retry_ms().into_iter().chain(self.draft_ends.first_ms()).min()
+    }
+
+    /// A webhook took a delivery. Where [`Chaos`] wants it, Telegram does not hear of that and
+    /// brings the update once more.
     pub fn acknowledged(&mut self, delivery: &Delivery) {
         self.stirred = true;
-        self.bot(delivery.bot).updates.acknowledged(delivery.epoch, delivery.update_id);
+        let (now, first_ms) = (self.now_ms, self.retry.first_ms);
+        let again = self.comes_twice(delivery.bot, delivery.update_id).then_some(now + first_ms);
+        self.bot(delivery.bot).updates.acknowledged(delivery.epoch, delivery.update_id, again);
     }
 
     /// A webhook did not take a delivery.
@@ -190,6 +240,11 @@ impl World {
         let (now, retry) = (self.tick(now_ms), self.retry);
         self.stirred = true;
         self.bot(delivery.bot).updates.failed(now, delivery, failure, retry);
+    }
+
+    /// Whether [`Chaos`] brings an update twice: always the same for the same update.
+    pub fn comes_twice(&self, bot: i64, update_id: i64) -> bool {
+        self.dice.doubles(bot, update_id)
     }
 
     /// Whether queues or webhooks have changed since it was last asked.
@@ -210,10 +265,17 @@ impl World {
         self.journal.push(ChatEvent { at_ms: self.now_ms, bot, chat, topic, what });
     }
 
-    /// Sets the clock, which never runs back.
+    /// Sets the clock, which never runs back; what ends by itself until then ends.
     pub(super) fn tick(&mut self, now_ms: u64) -> u64 {
+        let now = self.now_ms.max(now_ms);
+        self.expire_drafts(now);
+        self.now_ms = now;
+        now
+    }
+
+    /// Sets the clock without looking at what ends by itself.
+    pub(super) fn wind(&mut self, now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
-        self.now_ms
     }
 
     pub(super) fn unix_s(&self, at_ms: u64) -> u64 {
@@ -257,7 +319,8 @@ impl Message {
     }
 
     fn seen(&self, message_id: i64) -> SeenMessage {
-        SeenMessage { message_id, topic: self.topic, author: self.author, text: self.text.clone() }
+        let (text, entities) = (self.text.clone(), self.entities.clone());
+        SeenMessage { message_id, topic: self.topic, author: self.author, text, entities }
     }
 }
 

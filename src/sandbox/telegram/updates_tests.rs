@@ -44,7 +44,7 @@ fn the_next_update_of_a_chat_waits_for_the_one_before() {
     let taken = updates.take_deliveries(0, 7);
     assert_eq!(ids(&taken), [first, other]);
     assert_eq!(updates.take_deliveries(0, 7), []);
-    updates.acknowledged(taken[0].epoch, first);
+    updates.acknowledged(taken[0].epoch, first, None);
     assert_eq!(ids(&updates.take_deliveries(0, 7)), [second]);
 }
 
@@ -81,7 +81,7 @@ fn a_new_webhook_gets_what_was_under_way_to_the_old_one() {
     let id = updates.push(0, "message", said(1));
     let old = updates.take_deliveries(0, 7);
     updates.set_webhook(updates.webhook().cloned());
-    updates.acknowledged(old[0].epoch, id);
+    updates.acknowledged(old[0].epoch, id, None);
     assert_eq!(ids(&updates.take_deliveries(0, 7)), [id]);
 }
 

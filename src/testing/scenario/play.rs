@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -17,8 +18,8 @@ use crate::sandbox::model::memory::MemoryModel;
 use crate::sandbox::model::script::{Script, Step};
 use crate::sandbox::telegram::faults::{Fault, Trouble};
 use crate::sandbox::telegram::memory::MemoryTelegram;
-use crate::sandbox::telegram::{Attachment, ChatEvent, SeenMessage};
-use crate::testing::{House, in_paused_time};
+use crate::sandbox::telegram::{Attachment, CallRecord, ChatEvent, SeenMessage};
+use crate::testing::{BOT, House, in_paused_time};
 
 /// The person who writes in every scenario.
 const USER: i64 = 7;
@@ -52,8 +53,11 @@ pub struct Played {
 /// A text that says what in the scenario can't be played.
 pub fn play(scenario: &Scenario) -> Result<Played, String> {
     let config = scenario.config()?;
+    let limits = scenario.limits()?;
     let recorded = in_paused_time(async {
         let telegram = MemoryTelegram::new().with_latency_ms(scenario.telegram_latency_ms);
+        telegram.set_limits(limits);
+        telegram.set_chaos(scenario.telegram_chaos);
         scenario.telegram.iter().filter_map(fault).for_each(|fault| telegram.fault(fault));
         let mut house = House::new(config, telegram, model(&scenario.model), toolbox());
         let ended = run(&mut house, &scenario.when).await;
@@ -68,6 +72,7 @@ pub fn play(scenario: &Scenario) -> Result<Played, String> {
         problems.extend(turns.iter().filter_map(unfinished));
     }
     problems.extend(turns.iter().filter_map(|turn| written_twice(&house, turn)));
+    problems.extend(house.telegram.calls().iter().filter_map(too_early));
     let mut chats: Vec<i64> = turns.iter().map(|turn| turn.chat).collect();
     chats.dedup();
     let on_screen = chats.iter().map(|chat| (*chat, house.telegram.view(House::key(*chat, None)))).collect();
@@ -94,6 +99,13 @@ fn unfinished(turn: &StoredTurn) -> Option<String> {
 fn written_twice(house: &House, turn: &StoredTurn) -> Option<String> {
     let times = house.store.answers_written(turn.id);
     (times > 1 && !turn.stopped).then(|| format!("the answer of turn {} was written {times} times", turn.id))
+}
+
+/// A call that was made although Telegram had asked to wait. Without limits there are none.
+fn too_early(call: &CallRecord) -> Option<String> {
+    let budget = call.refused_by.filter(|_| call.inside_window)?;
+    let (method, chat, at_ms) = (&call.method, call.chat.unwrap_or_default(), call.at_ms);
+    Some(format!("{method} to chat {chat} at {at_ms} ms was inside a flood window of {budget:?}"))
 }
 
 /// Each life of the process has a `LocalSet` of its own: dropping it is the kill.
@@ -151,14 +163,23 @@ fn happen(house: &House, event: &When) {
             house.telegram.world().with(|world, now| world.block(now, key.bot, chat, blocks));
         }
         if let Some(text) = &event.user_says {
-            house.deliver(house.telegram.say(key, USER, text));
+            deliver(house, house.telegram.say(key, USER, text));
         }
         if let Some(what) = &event.user_sends {
-            house.deliver(house.telegram.send(key, USER, attachment(what)));
+            deliver(house, house.telegram.send(key, USER, attachment(what)));
         }
         if event.update_comes_again {
             house.deliver_again(chat);
         }
+    }
+}
+
+/// Hands an update in, twice where the chaos wants it.
+fn deliver(house: &House, update: Value) {
+    let twice = house.telegram.comes_twice(BOT, &update);
+    house.deliver(update.clone());
+    if twice {
+        house.deliver(update);
     }
 }
 
