@@ -30,6 +30,7 @@ mod methods;
 mod nesting;
 mod people;
 mod polling;
+mod settings;
 mod text;
 
 pub use chaos::Chaos;

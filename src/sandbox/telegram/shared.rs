@@ -281,3 +281,7 @@ fn status(answer: &Answer) -> u16 {
         Answer::Lost | Answer::Unreachable => 0,
     }
 }
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;

@@ -98,6 +98,20 @@ fn updates_are_dropped_after_a_day_and_kinds_not_allowed_never_come() {
 }
 
 #[test]
+fn an_update_that_was_taken_may_come_once_more_before_the_next_of_its_chat() {
+    let mut updates = with_webhook(1);
+    let first = updates.push(0, "message", said(1));
+    let second = updates.push(0, "message", said(1));
+    let epoch = updates.take_deliveries(0, 7)[0].epoch;
+    updates.acknowledged(epoch, first, Some(500));
+    assert_eq!(updates.take_deliveries(499, 7), []);
+    assert_eq!(ids(&updates.take_deliveries(500, 7)), [first]);
+    updates.acknowledged(epoch, first, Some(900));
+    assert_eq!(ids(&updates.take_deliveries(501, 7)), [second]);
+    assert_eq!(updates.last_error(), None);
+}
+
+#[test]
 fn a_second_copy_comes_again_once_the_first_is_acknowledged() {
     let mut updates = Updates::default();
     let copy = json!({"update_id": 9, "message": said(1)});

@@ -283,3 +283,52 @@ fn fault(trouble: &Telegram) -> Option<Fault> {
         trouble: what,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two answers to one chat within a second.
+    const HASTY: &str = r#"
+        about = "x"
+        [[when]]
+        at_ms = 0
+        user_says = "a"
+        [[model]]
+        every_time = true
+        says = ["Hello."]
+    "#;
+
+    fn played(more: &str) -> Result<Played, String> {
+        play(&Scenario::parse(&format!("{more}\n{HASTY}"))?)
+    }
+
+    #[test]
+    fn limits_and_chaos_are_read_and_played() {
+        let plain = played("").expect("it plays");
+        assert_eq!(plain.problems, Vec::<String>::new());
+        let limited = played("telegram_limits = \"telegram\"").expect("it plays");
+        assert_eq!((limited.problems, limited.journal), (plain.problems, plain.journal));
+        let doubled = "telegram_chaos = { seed = 1, doubled_webhook_percent = 100 }";
+        assert_eq!(played(doubled).expect("it plays").turns.len(), 1);
+        assert!(played("telegram_limits = \"mild\"").is_err_and(|error| error.contains("mild")));
+        assert!(played("telegram_chaos = { sed = 1 }").is_err_and(|error| error.contains("sed")));
+    }
+
+    #[test]
+    fn a_call_inside_a_window_is_a_problem() {
+        let mut call = CallRecord {
+            at_ms: 5,
+            bot: BOT,
+            method: "sendMessage".into(),
+            chat: Some(42),
+            status: 429,
+            inside_window: true,
+            refused_by: Some(crate::sandbox::telegram::Budget::Messages),
+        };
+        let problem = "sendMessage to chat 42 at 5 ms was inside a flood window of Messages";
+        assert_eq!(too_early(&call).as_deref(), Some(problem));
+        call.inside_window = false;
+        assert_eq!(too_early(&call), None);
+    }
+}
