@@ -46,10 +46,11 @@ impl Dice {
 
     /// The trouble of the next such call.
     pub(super) fn meet(&mut self, bot: i64, method: &str, chat: Option<i64>) -> Option<Trouble> {
-        let method = method.to_ascii_lowercase();
-        if self.chaos == Chaos::default() || (chat.is_none() && method != "getupdates") {
+        let may_meet = chat.is_some() || method.eq_ignore_ascii_case("getUpdates");
+        if self.chaos == Chaos::default() || !may_meet {
             return None;
         }
+        let method = method.to_ascii_lowercase();
         let number = self.calls.entry((bot, method.clone(), chat)).or_default();
         *number += 1;
         let mut random = Random::new(&[self.chaos.seed, bot as u64, chat.unwrap_or(0) as u64, *number]);

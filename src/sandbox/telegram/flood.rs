@@ -130,8 +130,23 @@ impl Flood {
         Ok(())
     }
 
+    /// Tells a caller to wait so many seconds, whatever was counted. Told so before, it was inside.
+    pub(super) fn told(
+        &mut self,
+        now_ms: u64,
+        limits: &Limits,
+        (bot, chat, budget): (i64, i64, Budget),
+        seconds: u64,
+    ) -> Flooded {
+        let lane = (budget, Some(chat));
+        match self.penalise(now_ms, limits, &[lane]) {
+            None => self.open(now_ms, bot, lane, seconds),
+            Some(flooded) => flooded,
+        }
+    }
+
     /// Opens a window of so many seconds.
-    pub(super) fn open(&mut self, now_ms: u64, bot: i64, lane: Lane, retry_after_s: u64) -> Flooded {
+    fn open(&mut self, now_ms: u64, bot: i64, lane: Lane, retry_after_s: u64) -> Flooded {
         let (budget, chat) = lane;
         let length_ms = retry_after_s.saturating_mul(1000);
         let until_ms = now_ms.saturating_add(length_ms);
@@ -218,7 +233,8 @@ impl Meter {
             }
             Rule::Sliding { calls, per_ms } => {
                 let oldest = self.times.len().checked_sub(calls as usize);
-                let leaves_ms = oldest.and_then(|at| self.times.get(at)).map(|at_ms| at_ms + per_ms);
+                let leaves_ms =
+                    oldest.and_then(|at| self.times.get(at)).map(|at_ms| at_ms.saturating_add(per_ms));
                 leaves_ms.unwrap_or(0).saturating_sub(now_ms)
             }
         }

@@ -64,10 +64,11 @@ impl World {
     /// Telegram's flood control, which looks at a call before anything else does. A call that is
     /// refused afterwards has been counted all the same.
     fn admit(&mut self, now_ms: u64, bot: i64, method: &str, params: &Params) -> Result<(), ApiError> {
-        let (limits, chat) = (self.limits, params.int("chat_id"));
-        let (Some(budget), Some(chat)) = (Budget::of(method), chat.filter(|_| limits.on)) else {
+        let limits = self.limits;
+        if !limits.on {
             return Ok(());
-        };
+        }
+        let (Some(budget), Some(chat)) = (Budget::of(method), params.int("chat_id")) else { return Ok(()) };
         self.bot(bot).flood.admit(now_ms, &limits, (bot, chat, budget)).map_err(ApiError::flooded)
     }
 
@@ -78,10 +79,11 @@ impl World {
         (bot, method, chat): (i64, &str, Option<i64>),
         seconds: u64,
     ) -> ApiError {
-        let now = self.tick(now_ms);
+        let (now, limits) = (self.tick(now_ms), self.limits);
         match (Budget::of(method), chat) {
-            (Some(budget), Some(chat)) if self.limits.on => {
-                ApiError::flooded(self.bot(bot).flood.open(now, bot, (budget, Some(chat)), seconds))
+            (Some(budget), Some(chat)) if limits.on => {
+                let about = (bot, chat, budget);
+                ApiError::flooded(self.bot(bot).flood.told(now, &limits, about, seconds))
             }
             _ => ApiError::too_many_requests(seconds),
         }

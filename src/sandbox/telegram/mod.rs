@@ -2,6 +2,9 @@
 //!
 //! [`state::World`] holds the rules and never waits; [`shared::SharedWorld`] is the handle on it
 //! that keeps the time; [`http`] and [`memory`] are the two doors.
+//!
+//! By default it refuses only what makes no sense. [`Limits`] make it count calls and look at
+//! entities as Telegram does, [`Fault`]s and [`Chaos`] make it fail by script and by rate.
 
 pub mod chaos;
 pub mod error;

@@ -61,6 +61,15 @@ async fn a_429_of_a_script_opens_a_window_where_limits_are_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_429_of_a_script_is_inside_the_window_of_the_first() {
+    let telegram = strict();
+    telegram.fault(Fault::on("sendMessage", Trouble::RetryAfter(20)).times(2));
+    let waits = (send(&telegram).await, send(&telegram).await);
+    assert_eq!(waits, (Some(Duration::from_secs(20)), Some(Duration::from_secs(60))));
+    assert!(telegram.calls()[1].inside_window);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_reply_inside_a_window_is_still_on_record() {
     let telegram = strict();
     let _ = (send(&telegram).await, send(&telegram).await);
