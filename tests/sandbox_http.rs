@@ -10,7 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use brigade::domain::ids::ChatKey;
 use brigade::sandbox::server::{Options, Sandbox};
 use brigade::sandbox::telegram::updates::Retry;
-use brigade::sandbox::telegram::{Fault, Trouble, What};
+use brigade::sandbox::telegram::{Chaos, Fault, GoneWhy, Limits, Trouble, What};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
@@ -240,6 +240,95 @@ async fn people_can_be_played_over_http() {
     let url = format!("{}/sandbox/chat?bot=77&chat=5", sandbox.telegram_url);
     let view = read(client().get(url).send().await.expect("an answer")).await.1;
     assert_eq!(view[1], json!({"message_id": 2, "topic": null, "author": {"user": 5}, "text": "[sticker]"}));
+}
+
+async fn control(sandbox: &Sandbox, path: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}/sandbox/{path}", sandbox.telegram_url);
+    let response = client().post(url).json(&body).send().await.expect("an answer");
+    (response.status().as_u16(), response.json().await.unwrap_or_default())
+}
+
+async fn look(sandbox: &Sandbox, path: &str) -> Value {
+    let url = format!("{}/sandbox/{path}", sandbox.telegram_url);
+    read(client().get(url).send().await.expect("an answer")).await.1
+}
+
+#[tokio::test]
+async fn limits_are_switched_on_over_http_and_counted() {
+    let sandbox = sandbox().await;
+    sandbox.say(CHAT, 5, "hello");
+    let slow = json!({"profile": "strict", "private_every_ms": 60_000, "retry_after_s": 7});
+    assert_eq!(control(&sandbox, "limits", slow).await.1["private_every_ms"], 60_000);
+    let (wrong, why) = control(&sandbox, "limits", json!("mild")).await;
+    assert_eq!((wrong, why["error"].as_str().is_some_and(|why| why.contains("mild"))), (400, true));
+    let text = json!({"chat_id": 5, "text": "x"});
+    assert_eq!(call(&sandbox, "sendMessage", text.clone()).await.0, 200);
+    let url = format!("{}/bot{TOKEN}/sendMessage", sandbox.telegram_url);
+    let refused = client().post(url).json(&text).send().await.expect("an answer");
+    let header = refused.headers()["retry-after"].to_str().expect("a header").to_owned();
+    let (status, body) = read(refused).await;
+    let wait = body["parameters"]["retry_after"].as_u64().expect("a wait");
+    assert_eq!((status, header, wait), (429, wait.to_string(), 60));
+    assert_eq!(body["description"], "Too Many Requests: retry after 60");
+    assert_eq!(call(&sandbox, "sendMessage", text).await.1["parameters"]["retry_after"], 180);
+    let stats = look(&sandbox, "stats").await;
+    let expected =
+        json!({"calls": {"sendMessage": {"200": 1, "429": 2}}, "too_many_requests": 2, "inside_window": 1});
+    assert_eq!(stats, expected);
+    let windows = look(&sandbox, "windows?bot=77").await;
+    assert_eq!((&windows[0]["chat"], &windows[0]["calls_inside"]), (&json!(5), &json!(1)));
+    let calls = look(&sandbox, "calls").await;
+    assert_eq!((&calls[2]["inside_window"], &calls[2]["refused_by"]), (&json!(true), &json!("messages")));
+    assert_eq!(control(&sandbox, "limits", json!("off")).await.1["on"], false);
+    assert_eq!(call(&sandbox, "sendMessage", json!({"chat_id": 5, "text": "x"})).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_draft_is_shown_and_stopped_over_http() {
+    let sandbox = sandbox().await;
+    sandbox.say(CHAT, 5, "hello");
+    let (_, url, server) = start_hook(vec![]);
+    let allowed = json!({"url": url, "allowed_updates": ["stopped_message_generation"]});
+    call(&sandbox, "setWebhook", allowed).await;
+    let mut events = sandbox.subscribe();
+    let draft = json!({"chat_id": 5, "draft_id": 9, "text": "Hel", "can_stop": true});
+    assert_eq!(call(&sandbox, "sendMessageDraft", draft).await, (200, json!({"ok": true, "result": true})));
+    assert_eq!(look(&sandbox, "draft?bot=77&chat=5").await["text"], "Hel");
+    let stopped = control(&sandbox, "stop", json!({"bot": 77, "chat": 5})).await;
+    assert!(stopped.1["update_id"].is_i64(), "{stopped:?}");
+    assert_eq!(control(&sandbox, "stop", json!({"bot": 77, "chat": 5})).await.1["update_id"], Value::Null);
+    assert_eq!(look(&sandbox, "draft?bot=77&chat=5").await, Value::Null);
+    let shown = events.recv().await.expect("an event").what;
+    let gone = events.recv().await.expect("an event").what;
+    assert_eq!(shown, What::DraftShown { draft_id: 9, text: "Hel".into() });
+    assert_eq!(gone, What::DraftGone { draft_id: 9, why: GoneWhy::Stopped });
+    let pending = || sandbox.world().with(|world, _| world.pending_count(77));
+    until("the webhook has the stop", || pending() <= 1).await;
+    let journal = look(&sandbox, "journal").await;
+    assert_eq!(journal[2]["what"], json!({"kind": "draft_gone", "draft_id": 9, "why": "stopped"}));
+    server.stop(false).await;
+}
+
+#[tokio::test]
+async fn chaos_brings_updates_twice_and_breaks_calls() {
+    let chaos = Chaos { doubled_webhook_percent: 100, ..Chaos::default() };
+    let retry = Retry { first_ms: 20, most_ms: 40 };
+    let options = Options { chaos, retry, limits: Limits::telegram(), ..Options::default() };
+    let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
+    let (hook, url, server) = start_hook(vec![]);
+    call(&sandbox, "setWebhook", json!({"url": url})).await;
+    sandbox.say(CHAT, 5, "one");
+    sandbox.say(CHAT, 5, "two");
+    until("all are delivered", || hook.seen.lock().expect("no panic").len() == 4).await;
+    let texts: Vec<_> = hook.seen.lock().expect("no panic").iter().map(|(_, text, _)| text.clone()).collect();
+    assert_eq!(texts, ["one", "one", "two", "two"]);
+    assert_eq!(control(&sandbox, "chaos", json!({"lost_reply_percent": 100})).await.0, 200);
+    assert_eq!(control(&sandbox, "chaos", json!({"lost_replies": 1})).await.0, 400);
+    let url = format!("{}/bot{TOKEN}/sendMessage", sandbox.telegram_url);
+    let lost = client().post(url).json(&json!({"chat_id": 5, "text": "x"})).send().await;
+    assert!(lost.is_err() || lost.expect("a response").bytes().await.is_err());
+    assert_eq!(sandbox.world().view(77, 5).len(), 3);
+    server.stop(false).await;
 }
 
 #[tokio::test]

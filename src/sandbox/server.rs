@@ -14,7 +14,7 @@ use crate::domain::ids::ChatKey;
 
 use super::model::http as model;
 use super::telegram::updates::Retry;
-use super::telegram::{ChatEvent, SharedWorld, World, http as telegram, webhook};
+use super::telegram::{Chaos, ChatEvent, Limits, SharedWorld, World, http as telegram, webhook};
 
 /// How the servers are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +29,23 @@ pub struct Options {
     pub retry: Retry,
     /// Whether a bot may write to a chat that nobody has opened. In Telegram it may not.
     pub open_chats: bool,
+    /// Telegram's flood limits and rules for entities; off by default.
+    pub limits: Limits,
+    /// Troubles by rate; none by default.
+    pub chaos: Chaos,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { telegram_port: 0, model_port: 0, workers: 1, retry: Retry::default(), open_chats: false }
+        Self {
+            telegram_port: 0,
+            model_port: 0,
+            workers: 1,
+            retry: Retry::default(),
+            open_chats: false,
+            limits: Limits::off(),
+            chaos: Chaos::default(),
+        }
     }
 }
 
@@ -133,6 +145,8 @@ fn world(options: Options) -> World {
     let mut world = World::new(epoch_s);
     world.set_retry(options.retry);
     world.open_chats_by_themselves(options.open_chats);
+    world.set_limits(options.limits);
+    world.set_chaos(options.chaos);
     world
 }
 

@@ -19,7 +19,7 @@ def _request(path, body=None):
 
 
 async def play(path, body):
-    """`say`, `block`, `fault` or `update`."""
+    """`say`, `block`, `stop`, `fault`, `limits`, `chaos` or `update`."""
     return await asyncio.to_thread(_request, path, body)
 
 

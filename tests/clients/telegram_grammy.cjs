@@ -80,6 +80,29 @@ async function writes() {
   assert.deepEqual(await view(3), ["hi"]);
 }
 
+async function drafts() {
+  const { api } = newBot();
+  await play("say", { bot: ID, chat: 5, text: "hi" });
+  const draft = (more) => api.raw.sendMessageDraft({ chat_id: 5, draft_id: 9, ...more });
+  assert.equal(await draft({ text: "" }), true);
+  const entities = [{ type: "bold", offset: 0, length: 4 }];
+  assert.equal(await draft({ text: "Soup", entities, can_stop: true }), true);
+  await play("stop", { bot: ID, chat: 5 });
+  await assert.rejects(draft({ draft_id: 0 }), (error) => error.description === "Bad Request: RANDOM_ID_INVALID");
+  await api.sendMessage(5, "Soup is on");
+  assert.deepEqual(await view(5), ["hi", "Soup is on"]);
+}
+
+async function isLimited() {
+  const { api } = newBot();
+  await play("say", { bot: ID, chat: 6, text: "hi" });
+  await play("limits", { profile: "strict", private_every_ms: 60000 });
+  await api.sendMessage(6, "x");
+  const flooded = (error) => error.error_code === 429 && error.parameters.retry_after === 60;
+  await assert.rejects(api.sendMessage(6, "x"), flooded);
+  await play("limits", "off");
+}
+
 async function fails() {
   const { api } = newBot();
   await play("say", { bot: ID, chat: 4, text: "hi" });
@@ -101,7 +124,7 @@ async function fails() {
 }
 
 async function main() {
-  for (const check of [polls, hasAWebhook, writes, fails]) {
+  for (const check of [polls, hasAWebhook, writes, drafts, isLimited, fails]) {
     await check();
     console.log(`ok   grammY ${check.name}`);
   }

@@ -113,6 +113,19 @@ async def writes():
         await until(BOT, 3, ["hi"])
 
 
+async def drafts():
+    await play("say", {"bot": BOT, "chat": 5, "text": "hi"})
+    async with bot() as api:
+        draft = api.send_message_draft
+        assert await draft(5, 9, "") is True
+        bold = [MessageEntity(MessageEntity.BOLD, 0, 4)]
+        assert await draft(5, 9, "Soup", entities=bold, api_kwargs={"can_stop": True}) is True
+        assert (await play("stop", {"bot": BOT, "chat": 5}))["update_id"]
+        await raises(BadRequest, "andom_id_invalid", draft(5, 0, "x"))
+        await api.send_message(5, "Soup is on")
+        await until(BOT, 5, ["hi", "Soup is on"])
+
+
 async def raises(error, words, call):
     try:
         await call
@@ -151,7 +164,7 @@ async def fails():
 
 
 async def main():
-    for check in (polls, has_a_webhook, writes, fails):
+    for check in (polls, has_a_webhook, writes, drafts, fails):
         await asyncio.wait_for(check(), 60)
         print(f"ok   python-telegram-bot {check.__name__}")
 

@@ -77,6 +77,8 @@ impl Screen {
                 format!("gone  #{message_id:<3} {quoted}")
             }
             What::Typing => "bot        is typing".to_owned(),
+            What::DraftShown { text, .. } => format!("draft      {}", indented(text)),
+            What::DraftGone { .. } => "draft      is gone".to_owned(),
         };
         format!("{seconds:>4}.{ms:03}  {what}")
     }

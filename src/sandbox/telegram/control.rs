@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::domain::ids::ChatKey;
 
+use super::chaos::Chaos;
 use super::faults::Fault;
+use super::limits::Limits;
 use super::people::Attachment;
 use super::shared::SharedWorld;
 
@@ -48,6 +50,11 @@ struct Looking {
     chat: i64,
 }
 
+#[derive(Deserialize)]
+struct OfBot {
+    bot: i64,
+}
+
 /// Adds the routes to a server.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -55,6 +62,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/sandbox/update", web::post().to(update))
         .route("/sandbox/block", web::post().to(block))
         .route("/sandbox/fault", web::post().to(fault))
+        .route("/sandbox/limits", web::post().to(limits))
+        .route("/sandbox/chaos", web::post().to(chaos))
+        .route("/sandbox/stop", web::post().to(stop))
+        .route("/sandbox/draft", web::get().to(draft))
+        .route("/sandbox/stats", web::get().to(stats))
+        .route("/sandbox/windows", web::get().to(windows))
         .route("/sandbox/chat", web::get().to(chat))
         .route("/sandbox/journal", web::get().to(journal))
         .route("/sandbox/calls", web::get().to(calls));
@@ -85,6 +98,42 @@ async fn block(world: Data<SharedWorld>, wanted: Json<Blocking>) -> HttpResponse
 async fn fault(world: Data<SharedWorld>, fault: Json<Fault>) -> HttpResponse {
     world.fault(fault.into_inner());
     HttpResponse::Ok().json(json!({}))
+}
+
+/// A profile's name, or an object with a profile and the values that differ from it.
+async fn limits(world: Data<SharedWorld>, told: Json<Value>) -> HttpResponse {
+    match Limits::try_from(told.into_inner()) {
+        Ok(limits) => {
+            world.set_limits(limits);
+            HttpResponse::Ok().json(limits)
+        }
+        Err(why) => HttpResponse::BadRequest().json(json!({"error": why})),
+    }
+}
+
+async fn chaos(world: Data<SharedWorld>, chaos: Json<Chaos>) -> HttpResponse {
+    world.set_chaos(chaos.into_inner());
+    HttpResponse::Ok().json(json!({}))
+}
+
+/// The person presses the stop button; `update_id` is null when there is none.
+async fn stop(world: Data<SharedWorld>, place: Json<Place>) -> HttpResponse {
+    let key = ChatKey { bot: place.bot, chat: place.chat, topic: place.topic };
+    let id = world.with(|world, now| world.stop_draft(now, key));
+    HttpResponse::Ok().json(json!({"update_id": id}))
+}
+
+async fn draft(world: Data<SharedWorld>, place: Query<Place>) -> HttpResponse {
+    let key = ChatKey { bot: place.bot, chat: place.chat, topic: place.topic };
+    HttpResponse::Ok().json(world.draft(key))
+}
+
+async fn stats(world: Data<SharedWorld>) -> HttpResponse {
+    HttpResponse::Ok().json(world.stats())
+}
+
+async fn windows(world: Data<SharedWorld>, of: Query<OfBot>) -> HttpResponse {
+    HttpResponse::Ok().json(world.flood_windows(of.bot))
 }
 
 async fn chat(world: Data<SharedWorld>, at: Query<Looking>) -> HttpResponse {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::flood::Flooded;
+
 /// A Bot API call that failed, as Telegram says it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{description}")]
@@ -14,12 +16,14 @@ pub struct ApiError {
     pub retry_after_s: Option<u64>,
     /// `parameters.migrate_to_chat_id`.
     pub migrate_to: Option<i64>,
+    /// Which flood limit it is; for the record only, Telegram does not say.
+    pub flooded: Option<Flooded>,
 }
 
 impl ApiError {
     /// An error with this code and the whole description.
     pub fn new(code: u16, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), retry_after_s: None, migrate_to: None }
+        Self { code, description: description.into(), retry_after_s: None, migrate_to: None, flooded: None }
     }
 
     /// 400 with `what` after "Bad Request: ".
@@ -46,6 +50,11 @@ impl ApiError {
     pub fn too_many_requests(retry_after_s: u64) -> Self {
         let description = format!("Too Many Requests: retry after {retry_after_s}");
         Self { retry_after_s: Some(retry_after_s), ..Self::new(429, description) }
+    }
+
+    /// 429 of a flood limit.
+    pub fn flooded(flooded: Flooded) -> Self {
+        Self { flooded: Some(flooded), ..Self::too_many_requests(flooded.retry_after_s) }
     }
 
     /// 400 that gives the id of the supergroup which a group has become.

@@ -97,7 +97,11 @@ fn respond(answer: Answer) -> HttpResponse {
         Answer::Said(Ok(result)) => HttpResponse::Ok().json(json!({"ok": true, "result": result})),
         Answer::Said(Err(error)) => {
             let status = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            HttpResponse::build(status).json(error.to_json())
+            let mut response = HttpResponse::build(status);
+            if let Some(seconds) = error.retry_after_s {
+                response.insert_header((header::RETRY_AFTER, seconds));
+            }
+            response.json(error.to_json())
         }
         Answer::HtmlPage => HttpResponse::BadGateway()
             .content_type("text/html")

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use crate::domain::ids::ChatKey;
 use crate::edge::telegram::{BotApi, Called, TelegramError};
 
+use super::chaos::Chaos;
 use super::error::ApiError;
-use super::events::{ChatEvent, SeenMessage};
+use super::events::{ChatEvent, SeenDraft, SeenMessage};
 use super::faults::Fault;
+use super::limits::Limits;
 use super::params::Params;
 use super::people::Attachment;
 use super::shared::{Answer, CallRecord, SharedWorld};
@@ -95,7 +97,39 @@ impl MemoryTelegram {
         })
     }
 
-    fn call(&self, key: ChatKey, method: &'static str, mut params: Value) -> Called<Value> {
+    /// The person of a private chat presses the stop button of the draft. Returns the Update; null
+    /// when there is no button, or when the bot did not ask for such updates
+    /// ([`World::allow_updates`]).
+    pub fn stop_draft(&self, key: ChatKey) -> Value {
+        self.world.with(|world, now| match world.stop_draft(now, key) {
+            Some(id) => world.take_update(key.bot, id),
+            None => Value::Null,
+        })
+    }
+
+    /// The draft that a conversation shows now.
+    pub fn draft(&self, key: ChatKey) -> Option<SeenDraft> {
+        self.world.draft(key)
+    }
+
+    /// Telegram's limits from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.world.set_limits(limits);
+    }
+
+    /// Troubles by rate from now on. Whoever hands updates on asks [`Self::comes_twice`].
+    pub fn set_chaos(&self, chaos: Chaos) {
+        self.world.set_chaos(chaos);
+    }
+
+    /// Whether the chaos delivers an Update of `bot` twice.
+    pub fn comes_twice(&self, bot: i64, update: &Value) -> bool {
+        let id = update["update_id"].as_i64();
+        id.is_some_and(|id| self.world.with(|world, _| world.comes_twice(bot, id)))
+    }
+
+    /// Calls any method about a conversation, as the trait's methods do.
+    pub fn call(&self, key: ChatKey, method: &'static str, mut params: Value) -> Called<Value> {
         params["chat_id"] = json!(key.chat);
         params["message_thread_id"] = json!(key.topic);
         let (world, half) = (self.world.clone(), Duration::from_millis(self.latency_ms / 2));

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::domain::ids::ChatKey;
 
 use super::error::ApiError;
-use super::events::{Author, What};
+use super::events::{Author, GoneWhy, What};
 use super::params::{Params, int_of};
 use super::state::{Chat, Message, World};
-use super::text::formatted;
+use super::text::Reading;
 
 /// Bots may delete messages for so long.
 const DELETABLE_MS: u64 = 48 * 60 * 60 * 1000;
@@ -26,20 +26,21 @@ enum Wants {
 impl World {
     pub(super) fn send_message(&mut self, now_ms: u64, bot: i64, params: &Params) -> Result<Value, ApiError> {
         let key = self.enter(bot, params, Wants::Write)?;
-        let new = formatted(params, "message is too long")?;
+        let new = Reading::message(self.limits.entities, "message is too long").read(params)?;
         let mut message = Message::new(Author::Bot, key.topic, &new.text, now_ms);
         message.entities = new.entities;
         message.markup = params.json("reply_markup")?;
         message.reply_to = self.replied(key, params)?;
         let message_id = self.add_message(key, message);
         self.record(key, What::Shown { message_id, text: new.text });
+        self.end_draft(key, GoneWhy::Message);
         Ok(self.message_json(bot, key.chat, message_id).unwrap_or(Value::Null))
     }
 
     pub(super) fn edit_text(&mut self, now_ms: u64, bot: i64, params: &Params) -> Result<Value, ApiError> {
         let mut key = self.enter(bot, params, Wants::Write)?;
         let message_id = message_id(params)?;
-        let new = formatted(params, "MESSAGE_TOO_LONG")?;
+        let new = Reading::message(self.limits.entities, "MESSAGE_TOO_LONG").read(params)?;
         let markup = params.json("reply_markup")?;
         let not_found = || ApiError::bad_request("message to edit not found");
         let chat = self.bot(bot).chats.get_mut(&key.chat);
@@ -117,6 +118,11 @@ impl World {
             _ => return Err(ApiError::bad_request("wrong parameter action in request")),
         }
         Ok(json!(true))
+    }
+
+    /// The conversation that a call names, if the bot may write there.
+    pub(super) fn enter_to_write(&mut self, bot: i64, params: &Params) -> Result<ChatKey, ApiError> {
+        self.enter(bot, params, Wants::Write)
     }
 
     /// The conversation that a call names, if the bot may do there what it wants.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::flood::Budget;
 use super::json::{full_chat, me};
 use super::messages::chat_id;
 use super::params::Params;
@@ -36,12 +37,14 @@ impl World {
         params: &Params,
     ) -> Result<Value, ApiError> {
         let now = self.tick(now_ms);
+        self.admit(now, bot, method, params)?;
         match method.to_ascii_lowercase().as_str() {
             "getme" => Ok(me(bot)),
             "sendmessage" => self.send_message(now, bot, params),
             "editmessagetext" => self.edit_text(now, bot, params),
             "deletemessage" => self.delete_message(now, bot, params),
             "deletemessages" => self.delete_messages(now, bot, params),
+            "sendmessagedraft" => self.send_draft(now, bot, params),
             "sendchataction" => self.chat_action(bot, params),
             "getchat" => self.get_chat(bot, params),
             "setmycommands" => self.set_my_commands(bot, params),
@@ -55,6 +58,34 @@ impl World {
             }
             "logout" | "close" | "answercallbackquery" => Ok(json!(true)),
             _ => Err(ApiError::not_found()),
+        }
+    }
+
+    /// Telegram's flood control, which looks at a call before anything else does. A call that is
+    /// refused afterwards has been counted all the same.
+    fn admit(&mut self, now_ms: u64, bot: i64, method: &str, params: &Params) -> Result<(), ApiError> {
+        let limits = self.limits;
+        if !limits.on {
+            return Ok(());
+        }
+        let (Some(budget), Some(chat)) = (Budget::of(method), params.int("chat_id")) else { return Ok(()) };
+        self.bot(bot).flood.admit(now_ms, &limits, (bot, chat, budget)).map_err(ApiError::flooded)
+    }
+
+    /// A 429 that a script asked for: with limits on it opens a window like any other.
+    pub(super) fn told_to_wait(
+        &mut self,
+        now_ms: u64,
+        (bot, method, chat): (i64, &str, Option<i64>),
+        seconds: u64,
+    ) -> ApiError {
+        let (now, limits) = (self.tick(now_ms), self.limits);
+        match (Budget::of(method), chat) {
+            (Some(budget), Some(chat)) if limits.on => {
+                let about = (bot, chat, budget);
+                ApiError::flooded(self.bot(bot).flood.told(now, &limits, about, seconds))
+            }
+            _ => ApiError::too_many_requests(seconds),
         }
     }
 

@@ -145,7 +145,7 @@ impl World {
         self.bot(bot).updates.push_raw(now, update)
     }
 
-    fn push(&mut self, now_ms: u64, bot: i64, kind: &str, body: Value) -> i64 {
+    pub(super) fn push(&mut self, now_ms: u64, bot: i64, kind: &str, body: Value) -> i64 {
         self.stir();
         self.bot(bot).updates.push(now_ms, kind, body)
     }

@@ -10,11 +10,17 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
+use crate::domain::ids::ChatKey;
+
+use super::chaos::Chaos;
 use super::error::ApiError;
-use super::events::{ChatEvent, SeenMessage};
+use super::events::{ChatEvent, SeenDraft, SeenMessage};
 use super::faults::{Fault, Faults, Trouble};
+use super::flood::{Budget, FloodWindow, Flooded};
+use super::limits::Limits;
 use super::params::Params;
 use super::state::World;
+use super::stats::Stats;
 
 /// How many events a slow subscriber may lag behind.
 const EVENTS_KEPT: usize = 16_384;
@@ -32,6 +38,11 @@ pub struct CallRecord {
     pub chat: Option<i64>,
     /// The HTTP status of its answer; 0 when the caller got none.
     pub status: u16,
+    /// Whether it was made although the caller had been told to wait, and so made the wait longer.
+    pub inside_window: bool,
+    /// Which flood limit refused it. The caller is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_by: Option<Budget>,
 }
 
 /// How a call ended for the caller.
@@ -64,12 +75,13 @@ struct State {
     world: World,
     faults: Faults,
     calls: Vec<CallRecord>,
+    stats: Stats,
 }
 
 impl SharedWorld {
     /// Takes a world over; its time begins now.
     pub fn new(world: World) -> Self {
-        let state = State { world, faults: Faults::default(), calls: Vec::new() };
+        let state = State { world, faults: Faults::default(), calls: Vec::new(), stats: Stats::default() };
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         Self(Arc::new(Inner {
             state: Mutex::new(state),
@@ -96,7 +108,10 @@ impl SharedWorld {
     pub fn with<T>(&self, act: impl FnOnce(&mut World, u64) -> T) -> T {
         let mut state = self.lock();
         let before = state.world.journal().len();
-        let result = act(&mut state.world, self.now_ms());
+        let now = self.now_ms();
+        // What ends by itself has ended before anybody looks.
+        state.world.tick(now);
+        let result = act(&mut state.world, now);
         for event in state.world.journal().iter().skip(before) {
             // Nobody listening is no trouble.
             let _ = self.0.events.send(event.clone());
@@ -114,21 +129,49 @@ impl SharedWorld {
     /// Calls a method, with the troubles that are due. `getUpdates` waits as long as it asks to.
     pub async fn call(&self, bot: i64, method: &str, params: &Params) -> Answer {
         let chat = params.int("chat_id");
-        let trouble = self.lock().faults.meet(method, chat);
+        let trouble = self.trouble(bot, method, chat);
         if let Some(Trouble::Slow(ms)) = trouble {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
-        let answer = match trouble {
-            None | Some(Trouble::Slow(_)) => Answer::Said(self.execute(bot, method, params).await),
-            Some(Trouble::LostReply) => {
-                // Whoever loses the answer does not know whether it was done.
-                let _ = self.execute(bot, method, params).await;
-                Answer::Lost
+        let said = match trouble {
+            None | Some(Trouble::Slow(_) | Trouble::LostReply) => self.execute(bot, method, params).await,
+            Some(Trouble::RetryAfter(seconds)) => {
+                let about = (bot, method, chat);
+                Err(self.with(|world, now| world.told_to_wait(now, about, seconds)))
             }
-            Some(trouble) => refusal(trouble),
+            Some(trouble) => return self.note(bot, method, chat, (refusal(trouble), None)),
         };
-        let (method, status) = (method.to_owned(), status(&answer));
-        self.lock().calls.push(CallRecord { at_ms: self.now_ms(), bot, method, chat, status });
+        let flooded = said.as_ref().err().and_then(|error| error.flooded);
+        // Whoever loses the answer does not know whether it was done.
+        let answer = if trouble == Some(Trouble::LostReply) { Answer::Lost } else { Answer::Said(said) };
+        self.note(bot, method, chat, (answer, flooded))
+    }
+
+    /// What a script asks for comes before what chance brings.
+    fn trouble(&self, bot: i64, method: &str, chat: Option<i64>) -> Option<Trouble> {
+        let mut state = self.lock();
+        state.faults.meet(method, chat).or_else(|| state.world.dice.meet(bot, method, chat))
+    }
+
+    fn note(
+        &self,
+        bot: i64,
+        method: &str,
+        chat: Option<i64>,
+        (answer, flooded): (Answer, Option<Flooded>),
+    ) -> Answer {
+        let record = CallRecord {
+            at_ms: self.now_ms(),
+            bot,
+            method: method.to_owned(),
+            chat,
+            status: status(&answer),
+            inside_window: flooded.is_some_and(|flooded| flooded.inside_window),
+            refused_by: flooded.map(|flooded| flooded.budget),
+        };
+        let mut state = self.lock();
+        state.stats.count(&record);
+        state.calls.push(record);
         answer
     }
 
@@ -164,6 +207,31 @@ impl SharedWorld {
         self.lock().faults.clear();
     }
 
+    /// The limits from now on. What was counted before stays counted.
+    pub fn set_limits(&self, limits: Limits) {
+        self.with(|world, _| world.set_limits(limits));
+    }
+
+    /// Troubles by rate from now on, drawn from the beginning of their seed.
+    pub fn set_chaos(&self, chaos: Chaos) {
+        self.with(|world, _| world.set_chaos(chaos));
+    }
+
+    /// How often what was called since the world began.
+    pub fn stats(&self) -> Stats {
+        self.lock().stats.clone()
+    }
+
+    /// The times in which chats of a bot had to be silent, by when they began.
+    pub fn flood_windows(&self, bot: i64) -> Vec<FloodWindow> {
+        self.with(|world, _| world.flood_windows(bot))
+    }
+
+    /// The draft that a conversation shows now.
+    pub fn draft(&self, key: ChatKey) -> Option<SeenDraft> {
+        self.with(|world, _| world.draft(key).cloned())
+    }
+
     /// The calls made so far, in order.
     pub fn calls(&self) -> Vec<CallRecord> {
         self.lock().calls.clone()
@@ -171,7 +239,7 @@ impl SharedWorld {
 
     /// All that the chats showed so far, in order.
     pub fn journal(&self) -> Vec<ChatEvent> {
-        self.lock().world.journal().to_vec()
+        self.with(|world, _| world.journal().to_vec())
     }
 
     /// The messages that stand in a chat now, in order.
@@ -192,13 +260,15 @@ impl SharedWorld {
 
 fn refusal(trouble: Trouble) -> Answer {
     let error = match trouble {
-        Trouble::RetryAfter(seconds) => ApiError::too_many_requests(seconds),
         Trouble::Forbidden(why) => ApiError::new(403, format!("Forbidden: {why}")),
         Trouble::BadRequest(why) => ApiError::bad_request(&why),
         Trouble::Migrated(to) => ApiError::migrated(to),
         Trouble::Server(code) => ApiError::server(code),
         Trouble::HtmlPage => return Answer::HtmlPage,
-        Trouble::Slow(_) | Trouble::LostReply | Trouble::Unreachable => return Answer::Unreachable,
+        // The first three are no refusals and do not come here.
+        Trouble::Slow(_) | Trouble::LostReply | Trouble::RetryAfter(_) | Trouble::Unreachable => {
+            return Answer::Unreachable;
+        }
     };
     Answer::Said(Err(error))
 }
@@ -211,3 +281,7 @@ fn status(answer: &Answer) -> u16 {
         Answer::Lost | Answer::Unreachable => 0,
     }
 }
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;

@@ -9,8 +9,12 @@ use serde_json::Value;
 
 use crate::domain::ids::ChatKey;
 
+use super::chaos::Dice;
+use super::drafts::DraftEnds;
 use super::error::ApiError;
-use super::events::{Author, ChatEvent, SeenMessage, What};
+use super::events::{Author, ChatEvent, SeenDraft, SeenMessage, What};
+use super::flood::Flood;
+use super::limits::Limits;
 use super::people::Attachment;
 use super::updates::{Delivery, Failure, Retry, Updates};
 
@@ -21,6 +25,9 @@ pub struct World {
     pub(super) epoch_s: u64,
     pub(super) opens_chats: bool,
     pub(super) retry: Retry,
+    pub(super) limits: Limits,
+    pub(super) dice: Dice,
+    pub(super) draft_ends: DraftEnds,
     now_ms: u64,
     journal: Vec<ChatEvent>,
     stirred: bool,
@@ -34,6 +41,7 @@ pub(super) struct Bot {
     /// The counter that private chats and basic groups share.
     pub(super) last_message_id: i64,
     pub(super) updates: Updates,
+    pub(super) flood: Flood,
     /// By scope and language.
     pub(super) commands: BTreeMap<(String, String), Value>,
 }
@@ -45,6 +53,8 @@ pub(super) struct Chat {
     /// The topics there have been, and whether each is still there.
     pub(super) topics: BTreeMap<i32, bool>,
     pub(super) messages: BTreeMap<i64, Message>,
+    /// By topic: a chat shows one at a time.
+    pub(super) drafts: BTreeMap<Option<i32>, SeenDraft>,
     /// Why the bot can't write here.
     pub(super) closed: Option<String>,
     pub(super) migrated_to: Option<i64>,
@@ -72,30 +82,13 @@ impl World {
             epoch_s,
             opens_chats: false,
             retry: Retry::default(),
+            limits: Limits::default(),
+            dice: Dice::default(),
+            draft_ends: DraftEnds::default(),
             now_ms: 0,
             journal: Vec::new(),
             stirred: false,
         }
-    }
-
-    /// Whether a bot may write to a chat that nobody has opened. In Telegram it may not.
-    pub fn open_chats_by_themselves(&mut self, yes: bool) {
-        self.opens_chats = yes;
-    }
-
-    /// The `update_id` of the bot's next update.
-    pub fn number_updates_from(&mut self, bot: i64, first: i64) {
-        self.bot(bot).updates.number_from(first);
-    }
-
-    /// How long webhooks that failed are left alone.
-    pub fn set_retry(&mut self, retry: Retry) {
-        self.retry = retry;
-    }
-
-    /// Makes the token of `bot` invalid, or valid again.
-    pub fn revoke(&mut self, bot: i64, revoked: bool) {
-        self.bot(bot).revoked = revoked;
     }
 
     /// Opens a chat, and a topic in it, as if somebody had written there.
@@ -128,9 +121,12 @@ impl World {
         &self.journal
     }
 
-    /// Forgets the journal, for runs that are too long to keep it.
+    /// Forgets the journal and the flood windows that have ended, for runs that are too long to
+    /// keep them.
     pub fn clear_journal(&mut self) {
         self.journal.clear();
+        let now = self.now_ms;
+        self.bots.values_mut().for_each(|bot| bot.flood.forget_past(now));
     }
 
     /// The messages that stand in a chat now, in order.
@@ -179,10 +175,18 @@ impl World {
         self.bots.values().filter_map(|bot| bot.updates.next_retry_ms()).min()
     }
 
-    /// A webhook took a delivery.
+    /// When something next happens by itself: a retry, or the end of a draft.
+    pub fn next_event_ms(&self) -> Option<u64> {
+        self.next_retry_ms().into_iter().chain(self.draft_ends.first_ms()).min()
+    }
+
+    /// A webhook took a delivery. Where the [`Chaos`](super::Chaos) wants it, Telegram does not hear of that and
+    /// brings the update once more.
     pub fn acknowledged(&mut self, delivery: &Delivery) {
         self.stirred = true;
-        self.bot(delivery.bot).updates.acknowledged(delivery.epoch, delivery.update_id);
+        let (now, first_ms) = (self.now_ms, self.retry.first_ms);
+        let again = self.comes_twice(delivery.bot, delivery.update_id).then_some(now + first_ms);
+        self.bot(delivery.bot).updates.acknowledged(delivery.epoch, delivery.update_id, again);
     }
 
     /// A webhook did not take a delivery.
@@ -210,10 +214,17 @@ impl World {
         self.journal.push(ChatEvent { at_ms: self.now_ms, bot, chat, topic, what });
     }
 
-    /// Sets the clock, which never runs back.
+    /// Sets the clock, which never runs back; what ends by itself until then ends.
     pub(super) fn tick(&mut self, now_ms: u64) -> u64 {
+        let now = self.now_ms.max(now_ms);
+        self.expire_drafts(now);
+        self.now_ms = now;
+        now
+    }
+
+    /// Sets the clock without looking at what ends by itself.
+    pub(super) fn wind(&mut self, now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
-        self.now_ms
     }
 
     pub(super) fn unix_s(&self, at_ms: u64) -> u64 {
@@ -257,7 +268,8 @@ impl Message {
     }
 
     fn seen(&self, message_id: i64) -> SeenMessage {
-        SeenMessage { message_id, topic: self.topic, author: self.author, text: self.text.clone() }
+        let (text, entities) = (self.text.clone(), self.entities.clone());
+        SeenMessage { message_id, topic: self.topic, author: self.author, text, entities }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::entities;
 use super::error::ApiError;
+use super::limits::EntityRules;
 use super::markup::parsed;
 use super::params::Params;
 
@@ -16,27 +18,51 @@ pub(super) struct Formatted {
     pub(super) entities: Vec<Value>,
 }
 
-/// The text that a call carries, trimmed.
-///
-/// # Errors
-/// Telegram's refusals of empty and of broken texts; `too_long` where it is too long.
-pub(super) fn formatted(params: &Params, too_long: &str) -> Result<Formatted, ApiError> {
-    let raw = params.text("text").unwrap_or_default();
-    let mode = params.text("parse_mode").unwrap_or_default().to_ascii_lowercase();
-    let given = if mode.is_empty() {
-        let entities = params.json("entities")?.and_then(|list| list.as_array().cloned());
-        Formatted { text: raw, entities: entities.unwrap_or_default() }
-    } else {
-        parsed(&raw, &mode)?
-    };
-    let trimmed = trim(&given.text, given.entities);
-    if is_blank(&trimmed.text) {
-        return Err(ApiError::bad_request("message text is empty"));
+/// How the text of a call is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// What happens to entities that break a rule.
+    pub(super) rules: EntityRules,
+    /// The refusal of a text that is too long.
+    pub(super) too_long: &'static str,
+    /// Whether nothing but white space will do, as in a draft.
+    pub(super) may_be_empty: bool,
+}
+
+impl Reading {
+    /// Of the text of a message.
+    pub(super) fn message(rules: EntityRules, too_long: &'static str) -> Self {
+        Self { rules, too_long, may_be_empty: false }
     }
-    if utf16_len(&trimmed.text) > LONGEST_UTF16 {
-        return Err(ApiError::bad_request(too_long));
+
+    /// The text that a call carries, trimmed.
+    ///
+    /// # Errors
+    /// Telegram's refusals of empty, of broken and of long texts.
+    pub(super) fn read(self, params: &Params) -> Result<Formatted, ApiError> {
+        let given = self.given(params)?;
+        let trimmed = trim(&given.text, given.entities);
+        if is_blank(&trimmed.text) {
+            let nothing = Formatted { text: String::new(), entities: Vec::new() };
+            let empty = ApiError::bad_request("message text is empty");
+            return if self.may_be_empty { Ok(nothing) } else { Err(empty) };
+        }
+        if utf16_len(&trimmed.text) > LONGEST_UTF16 {
+            return Err(ApiError::bad_request(self.too_long));
+        }
+        Ok(trimmed)
     }
-    Ok(trimmed)
+
+    fn given(self, params: &Params) -> Result<Formatted, ApiError> {
+        let text = params.text("text").unwrap_or_default();
+        let mode = params.text("parse_mode").unwrap_or_default().to_ascii_lowercase();
+        if !mode.is_empty() {
+            return entities::of_markup(parsed(&text, &mode)?, self.rules);
+        }
+        let list = params.json("entities")?.and_then(|list| list.as_array().cloned());
+        let entities = entities::checked(&text, list.unwrap_or_default(), self.rules)?;
+        Ok(Formatted { text, entities })
+    }
 }
 
 /// Without the white space around it; the entities move along.
@@ -77,7 +103,7 @@ mod tests {
     use super::*;
 
     fn read(body: Value) -> Result<Formatted, ApiError> {
-        formatted(&Params::from_json(body), "message is too long")
+        Reading::message(EntityRules::Lenient, "message is too long").read(&Params::from_json(body))
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 const KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Kinds that Telegram sends only when they are named in `allowed_updates`.
-const ONLY_WHEN_NAMED: [&str; 3] = ["chat_member", "message_reaction", "message_reaction_count"];
+const ONLY_WHEN_NAMED: [&str; 4] =
+    ["chat_member", "message_reaction", "message_reaction_count", "stopped_message_generation"];
 
 /// How long a webhook that failed is left alone: doubling from the first to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,7 @@ struct Pending {
     at_ms: u64,
     failures: u32,
     retry_ms: u64,
+    doubled: bool,
 }
 
 /// The queue of one bot.
@@ -163,7 +165,8 @@ impl Updates {
         if line.len() == 1 {
             self.ready.insert(id);
         }
-        self.pending.insert(id, Pending { update, lane, at_ms: now_ms, failures: 0, retry_ms: 0 });
+        self.pending
+            .insert(id, Pending { update, lane, at_ms: now_ms, failures: 0, retry_ms: 0, doubled: false });
     }
 
     fn expire(&mut self, now_ms: u64) {
@@ -285,10 +288,18 @@ impl Updates {
         self.retrying.first().map(|(at, _)| *at)
     }
 
-    /// The webhook took it.
-    pub(super) fn acknowledged(&mut self, epoch: u64, id: i64) {
-        if epoch == self.epoch && self.flying.contains(&id) {
-            self.forget(id);
+    /// The webhook took it. With `again_ms` it comes once more then, unless it has already.
+    pub(super) fn acknowledged(&mut self, epoch: u64, id: i64, again_ms: Option<u64>) {
+        if epoch != self.epoch || !self.flying.contains(&id) {
+            return;
+        }
+        match (again_ms, self.pending.get_mut(&id).filter(|pending| !pending.doubled)) {
+            (Some(again_ms), Some(pending)) => {
+                (pending.doubled, pending.retry_ms) = (true, again_ms);
+                self.flying.remove(&id);
+                self.retrying.insert((again_ms, id));
+            }
+            _ => self.forget(id),
         }
     }
 

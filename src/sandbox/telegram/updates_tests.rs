@@ -44,7 +44,7 @@ fn the_next_update_of_a_chat_waits_for_the_one_before() {
     let taken = updates.take_deliveries(0, 7);
     assert_eq!(ids(&taken), [first, other]);
     assert_eq!(updates.take_deliveries(0, 7), []);
-    updates.acknowledged(taken[0].epoch, first);
+    updates.acknowledged(taken[0].epoch, first, None);
     assert_eq!(ids(&updates.take_deliveries(0, 7)), [second]);
 }
 
@@ -81,7 +81,7 @@ fn a_new_webhook_gets_what_was_under_way_to_the_old_one() {
     let id = updates.push(0, "message", said(1));
     let old = updates.take_deliveries(0, 7);
     updates.set_webhook(updates.webhook().cloned());
-    updates.acknowledged(old[0].epoch, id);
+    updates.acknowledged(old[0].epoch, id, None);
     assert_eq!(ids(&updates.take_deliveries(0, 7)), [id]);
 }
 
@@ -95,6 +95,20 @@ fn updates_are_dropped_after_a_day_and_kinds_not_allowed_never_come() {
     updates.allow(vec!["edited_message".into()]);
     updates.push(KEPT_MS, "message", said(1));
     assert_eq!(updates.pending_count(), 0);
+}
+
+#[test]
+fn an_update_that_was_taken_may_come_once_more_before_the_next_of_its_chat() {
+    let mut updates = with_webhook(1);
+    let first = updates.push(0, "message", said(1));
+    let second = updates.push(0, "message", said(1));
+    let epoch = updates.take_deliveries(0, 7)[0].epoch;
+    updates.acknowledged(epoch, first, Some(500));
+    assert_eq!(updates.take_deliveries(499, 7), []);
+    assert_eq!(ids(&updates.take_deliveries(500, 7)), [first]);
+    updates.acknowledged(epoch, first, Some(900));
+    assert_eq!(ids(&updates.take_deliveries(501, 7)), [second]);
+    assert_eq!(updates.last_error(), None);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub async fn deliver(world: SharedWorld) -> Result<(), reqwest::Error> {
         stirred.as_mut().enable();
         let (deliveries, retry) = world.with(|world, now| {
             let deliveries = world.take_deliveries(now);
-            (deliveries, world.next_retry_ms().map(|at| at.saturating_sub(now)))
+            (deliveries, world.next_event_ms().map(|at| at.saturating_sub(now)))
         });
         posts.extend(deliveries.into_iter().map(|delivery| post(&client, &world, delivery)));
         let nap = tokio::time::sleep(Duration::from_millis(retry.unwrap_or_default()));

@@ -6,8 +6,10 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::Dict;
 use figment::{Figment, Metadata};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::config::Config;
+use crate::sandbox::telegram::{Chaos, Limits};
 
 /// A scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +23,13 @@ pub struct Scenario {
     /// How long every Bot API call takes.
     #[serde(default = "default_latency_ms")]
     pub telegram_latency_ms: u64,
+    /// Telegram's flood limits: `"telegram"`, `"strict"`, or a table with a `profile` and the
+    /// values that differ from it. With limits on, a call inside a window is a problem.
+    #[serde(default)]
+    pub telegram_limits: Option<Value>,
+    /// Troubles at Telegram by rate and seed.
+    #[serde(default)]
+    pub telegram_chaos: Chaos,
     /// What happens.
     #[serde(default)]
     pub when: Vec<When>,
@@ -215,6 +224,14 @@ impl Scenario {
     /// A text that names the key and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         Figment::from(Toml::string(text)).extract().map_err(|error| error.to_string())
+    }
+
+    /// Telegram's limits; off where nothing is said.
+    ///
+    /// # Errors
+    /// A text that names the value and what is allowed.
+    pub fn limits(&self) -> Result<Limits, String> {
+        self.telegram_limits.clone().map_or(Ok(Limits::off()), Limits::try_from)
     }
 
     /// The settings: the defaults, with what differs.

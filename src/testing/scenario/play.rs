@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -18,8 +19,8 @@ use crate::sandbox::model::memory::MemoryModel;
 use crate::sandbox::model::script::{Script, Step};
 use crate::sandbox::telegram::faults::{Fault, Trouble};
 use crate::sandbox::telegram::memory::MemoryTelegram;
-use crate::sandbox::telegram::{Attachment, ChatEvent, SeenMessage};
-use crate::testing::{House, Recorded, in_paused_time, in_paused_time_with_words};
+use crate::sandbox::telegram::{Attachment, CallRecord, ChatEvent, SeenMessage};
+use crate::testing::{BOT, House, Recorded, in_paused_time, in_paused_time_with_words};
 
 /// The person who writes in every scenario.
 const USER: i64 = 7;
@@ -70,8 +71,11 @@ pub fn play_with_words(scenario: &Scenario) -> Result<Played, String> {
 /// The house that went through the scenario, and whether all its turns ended.
 fn the_house(scenario: &Scenario) -> Result<impl Future<Output = (House, bool)>, String> {
     let config = scenario.config()?;
-    Ok(async {
+    let limits = scenario.limits()?;
+    Ok(async move {
         let telegram = MemoryTelegram::new().with_latency_ms(scenario.telegram_latency_ms);
+        telegram.set_limits(limits);
+        telegram.set_chaos(scenario.telegram_chaos);
         scenario.telegram.iter().filter_map(fault).for_each(|fault| telegram.fault(fault));
         let mut house = House::new(config, telegram, model(&scenario.model), toolbox());
         let ended = run(&mut house, &scenario.when).await;
@@ -90,6 +94,7 @@ fn judged(scenario: &Scenario, recorded: Recorded<(House, bool)>) -> Played {
         problems.extend(turns.iter().filter_map(unfinished));
     }
     problems.extend(turns.iter().filter_map(|turn| written_twice(&house, turn)));
+    problems.extend(house.telegram.calls().iter().filter_map(too_early));
     let mut chats: Vec<i64> = turns.iter().map(|turn| turn.chat).collect();
     chats.dedup();
     let on_screen = chats.iter().map(|chat| (*chat, house.telegram.view(House::key(*chat, None)))).collect();
@@ -124,6 +129,13 @@ fn unfinished(turn: &StoredTurn) -> Option<String> {
 fn written_twice(house: &House, turn: &StoredTurn) -> Option<String> {
     let times = house.store.answers_written(turn.id);
     (times > 1 && !turn.stopped).then(|| format!("the answer of turn {} was written {times} times", turn.id))
+}
+
+/// A call that was made although Telegram had asked to wait. Without limits there are none.
+fn too_early(call: &CallRecord) -> Option<String> {
+    let budget = call.refused_by.filter(|_| call.inside_window)?;
+    let (method, chat, at_ms) = (&call.method, call.chat.unwrap_or_default(), call.at_ms);
+    Some(format!("{method} to chat {chat} at {at_ms} ms was inside a flood window of {budget:?}"))
 }
 
 /// Each life of the process has a `LocalSet` of its own: dropping it is the kill.
@@ -181,14 +193,23 @@ fn happen(house: &House, event: &When) {
             house.telegram.world().with(|world, now| world.block(now, key.bot, chat, blocks));
         }
         if let Some(text) = &event.user_says {
-            house.deliver(house.telegram.say(key, USER, text));
+            deliver(house, house.telegram.say(key, USER, text));
         }
         if let Some(what) = &event.user_sends {
-            house.deliver(house.telegram.send(key, USER, attachment(what)));
+            deliver(house, house.telegram.send(key, USER, attachment(what)));
         }
         if event.update_comes_again {
             house.deliver_again(chat);
         }
+    }
+}
+
+/// Hands an update in, twice where the chaos wants it.
+fn deliver(house: &House, update: Value) {
+    let twice = house.telegram.comes_twice(BOT, &update);
+    house.deliver(update.clone());
+    if twice {
+        house.deliver(update);
     }
 }
 
@@ -291,4 +312,53 @@ fn fault(trouble: &Telegram) -> Option<Fault> {
         times: count(trouble.times),
         trouble: what,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two answers to one chat within a second.
+    const HASTY: &str = r#"
+        about = "x"
+        [[when]]
+        at_ms = 0
+        user_says = "a"
+        [[model]]
+        every_time = true
+        says = ["Hello."]
+    "#;
+
+    fn played(more: &str) -> Result<Played, String> {
+        play(&Scenario::parse(&format!("{more}\n{HASTY}"))?)
+    }
+
+    #[test]
+    fn limits_and_chaos_are_read_and_played() {
+        let plain = played("").expect("it plays");
+        assert_eq!(plain.problems, Vec::<String>::new());
+        let limited = played("telegram_limits = \"telegram\"").expect("it plays");
+        assert_eq!((limited.problems, limited.journal), (plain.problems, plain.journal));
+        let doubled = "telegram_chaos = { seed = 1, doubled_webhook_percent = 100 }";
+        assert_eq!(played(doubled).expect("it plays").turns.len(), 1);
+        assert!(played("telegram_limits = \"mild\"").is_err_and(|error| error.contains("mild")));
+        assert!(played("telegram_chaos = { sed = 1 }").is_err_and(|error| error.contains("sed")));
+    }
+
+    #[test]
+    fn a_call_inside_a_window_is_a_problem() {
+        let mut call = CallRecord {
+            at_ms: 5,
+            bot: BOT,
+            method: "sendMessage".into(),
+            chat: Some(42),
+            status: 429,
+            inside_window: true,
+            refused_by: Some(crate::sandbox::telegram::Budget::Messages),
+        };
+        let problem = "sendMessage to chat 42 at 5 ms was inside a flood window of Messages";
+        assert_eq!(too_early(&call).as_deref(), Some(problem));
+        call.inside_window = false;
+        assert_eq!(too_early(&call), None);
+    }
 }

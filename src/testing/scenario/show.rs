@@ -91,6 +91,10 @@ fn screen(events: &[&ChatEvent]) -> Vec<String> {
                 add(&mut lines, *message_id, &format!(" [deleted {}]", at.trim()))
             }
             What::Typing => lines.push((None, format!("{at}       bot   is typing"))),
+            What::DraftShown { text, .. } => {
+                lines.push((None, format!("{at}       draft {}", excerpt(text))));
+            }
+            What::DraftGone { why, .. } => lines.push((None, format!("{at}       draft gone: {why:?}"))),
         }
     }
     lines.into_iter().map(|(_, line)| line).collect()
