@@ -102,7 +102,10 @@ impl Settings {
                 every: Duration::from_millis(heartbeat.every_ms),
                 max_beats: heartbeat.max_beats,
             },
-            outbox: OutboxSettings { beat_style: heartbeat.style, chunk_chars: delivery.chunk_chars },
+            outbox: OutboxSettings {
+                beat_style: heartbeat.style,
+                merge_above_chars: delivery.merge_above_chars,
+            },
             rates: pacing.rates(),
         }
     }

@@ -121,6 +121,9 @@ pub struct Delivery {
     pub chunk_chars: usize,
     /// Where a send may end.
     pub chunk_boundary: Boundary,
+    /// What waits for a chat that must be paced is sent together when it is more than so many
+    /// characters.
+    pub merge_above_chars: usize,
 }
 
 /// `[pacing]`
@@ -241,7 +244,7 @@ impl Default for Http {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { chunk_chars: 300, chunk_boundary: Boundary::Natural }
+        Self { chunk_chars: 300, chunk_boundary: Boundary::Natural, merge_above_chars: 1_500 }
     }
 }
 
@@ -249,15 +252,15 @@ impl Default for Pacing {
     fn default() -> Self {
         Self {
             private_every_ms: 1_050,
-            private_burst: 3,
+            private_burst: 1,
             group_every_ms: 3_100,
             group_burst: 1,
             preview_every_ms: 1_000,
             preview_burst: 5,
-            delete_every_ms: 250,
-            delete_burst: 5,
-            overall_every_ms: 34,
-            overall_burst: 25,
+            delete_every_ms: 1_200,
+            delete_burst: 2,
+            overall_every_ms: 40,
+            overall_burst: 5,
             recover_ms: 60_000,
         }
     }

@@ -199,8 +199,9 @@ pub struct ChunkReady {
 pub struct CutChunk {
     /// Of which turn.
     pub turn: TurnId,
-    /// Characters, at most: more than usual when the chat had to wait.
-    pub max_chars: usize,
+    /// When more characters than that wait, they are sent together, as many as a message holds:
+    /// the chat had to wait. Otherwise it is a send like any other.
+    pub merge_above_chars: usize,
 }
 
 /// From Outbox to Chunker: Telegram did not take the part; it may go into a larger one.
@@ -410,7 +411,11 @@ impl fmt::Display for ChunkReady {
 
 impl fmt::Display for CutChunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cut a chunk, at most {} characters", self.max_chars)
+        match self.merge_above_chars {
+            0 => f.write_str("cut a chunk, all that is there"),
+            usize::MAX => f.write_str("cut a chunk"),
+            chars => write!(f, "cut a chunk, all that is there if it is more than {chars} characters"),
+        }
     }
 }
 

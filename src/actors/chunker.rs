@@ -6,7 +6,7 @@
 
 use actix::{Actor, Context, Handler};
 
-use crate::domain::chunking::{Boundary, Cutter};
+use crate::domain::chunking::{Boundary, Cutter, MESSAGE_UTF16};
 use crate::domain::ids::TurnId;
 use crate::messages::{
     AnswerEnded, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeltaArrived, DiscardRest, FirstChunk,
@@ -84,9 +84,12 @@ impl Chunker {
         self.ports.chunk_ready.tell_if_there(ChunkReady { turn });
     }
 
-    fn cut(&mut self, turn: TurnId, max_chars: usize) {
+    fn cut(&mut self, turn: TurnId, merge_above_chars: usize) {
+        let chunk_chars = self.settings.chunk_chars;
         let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) else { return };
         answer.announced = false;
+        let merges = answer.cutter.buffered_chars() > merge_above_chars.max(chunk_chars);
+        let max_chars = if merges { MESSAGE_UTF16 } else { chunk_chars };
         // What was announced can be cut: nothing leaves the buffer in between.
         let Some(chunk) = answer.cutter.cut(answer.complete, max_chars) else { return };
         answer.parts += 1;
@@ -121,8 +124,8 @@ impl Handler<AnswerEnded> for Chunker {
 impl Handler<CutChunk> for Chunker {
     type Result = ();
 
-    fn handle(&mut self, CutChunk { turn, max_chars }: CutChunk, _: &mut Context<Self>) {
-        self.cut(turn, max_chars);
+    fn handle(&mut self, CutChunk { turn, merge_above_chars }: CutChunk, _: &mut Context<Self>) {
+        self.cut(turn, merge_above_chars);
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::domain::chunking::MESSAGE_UTF16;
 use crate::domain::ids::ChatKey;
 use crate::domain::line::{BeatStyle, Call, Job, Line, Report, Step, Task};
 use crate::domain::pacing::{Grant, Pacer};
@@ -41,7 +40,7 @@ pub struct Outbox {
     ports: OutboxPorts,
     api: Arc<dyn BotApi>,
     pacer: Arc<dyn Pacer>,
-    chunk_chars: usize,
+    settings: OutboxSettings,
     me: Station,
     /// Where to send: the conversation, or what it has become.
     to: ChatKey,
@@ -65,8 +64,9 @@ enum State {
 pub struct OutboxSettings {
     /// How heartbeats show.
     pub beat_style: BeatStyle,
-    /// Characters of a send, when the chat did not have to wait.
-    pub chunk_chars: usize,
+    /// What waits for a chat that must be paced is sent together when it is more than so many
+    /// characters.
+    pub merge_above_chars: usize,
 }
 
 impl Outbox {
@@ -82,7 +82,7 @@ impl Outbox {
             ports,
             api,
             pacer,
-            chunk_chars: settings.chunk_chars,
+            settings,
             me: Station::of("outbox", key),
             to: key,
             line: Line::new(settings.beat_style),
@@ -115,7 +115,7 @@ impl Outbox {
         match self.pacer.ask(self.to.chat, job.class(self.line.style())) {
             Grant::Now => Some(job),
             Grant::In(wait_ms) => {
-                if self.line.put_back(job) {
+                if self.line.put_back(job, wait_ms) {
                     self.wait(Duration::from_millis(wait_ms), ctx);
                 }
                 None
@@ -124,8 +124,12 @@ impl Outbox {
     }
 
     fn have_cut(&mut self, job: Job) {
-        let max_chars = if job.waited { MESSAGE_UTF16 } else { self.chunk_chars };
-        self.ports.cut_chunk.tell_if_there(CutChunk { turn: job.turn, max_chars });
+        let merge_above_chars = match (job.is_scarce(), job.waited_ms) {
+            (true, _) => 0,
+            (false, 1..) => self.settings.merge_above_chars,
+            (false, 0) => usize::MAX,
+        };
+        self.ports.cut_chunk.tell_if_there(CutChunk { turn: job.turn, merge_above_chars });
         self.state = State::Cutting(job);
     }
 

@@ -60,6 +60,11 @@ impl Cutter {
         self.drop_leading_space();
     }
 
+    /// Characters that wait to be cut.
+    pub fn buffered_chars(&self) -> usize {
+        self.buffered_chars
+    }
+
     /// Whether there is enough for a send; with `complete`, the rest of the answer is there and is
     /// enough however short.
     pub fn is_ready(&self, complete: bool) -> bool {

@@ -39,13 +39,21 @@ pub struct Job {
     pub task: Task,
     /// Calls made for it so far.
     pub attempts: u32,
-    /// It had to wait for its chat.
-    pub waited: bool,
+    /// How long it had to wait for its chat, in milliseconds.
+    pub waited_ms: u64,
 }
+
+/// A wait of more than that is no pacing but scarcity: a penalty, or a group's slow rhythm.
+const LONG_WAIT_MS: u64 = 2_000;
 
 impl Job {
     fn new(turn: TurnId, task: Task) -> Self {
-        Self { turn, task, attempts: 0, waited: false }
+        Self { turn, task, attempts: 0, waited_ms: 0 }
+    }
+
+    /// Whether sends have become scarce for its chat: the part then carries all that is there.
+    pub fn is_scarce(&self) -> bool {
+        self.attempts > 0 || self.waited_ms > LONG_WAIT_MS
     }
 
     /// Which budget its call is paid from.
@@ -177,8 +185,8 @@ impl Line {
     /// Puts a job back that can't be done now: its chat must wait. Text comes before clearing away,
     /// and a beat that is late is dropped. Returns whether to wait: not when something else may be
     /// done now.
-    pub fn put_back(&mut self, mut job: Job) -> bool {
-        job.waited = true;
+    pub fn put_back(&mut self, mut job: Job, wait_ms: u64) -> bool {
+        job.waited_ms += wait_ms.max(1);
         if job.task != Task::Cut {
             job.attempts = job.attempts.saturating_sub(1);
         }
@@ -188,7 +196,7 @@ impl Line {
             Task::Clear => self.jobs.insert(text, job),
             _ => self.jobs.push_front(job),
         }
-        text == 0 || self.jobs.front().is_some_and(|job| job.waited)
+        text == 0 || self.jobs.front().is_some_and(|job| job.waited_ms > 0)
     }
 
     /// The turn's answer begins: what was only to bridge the wait is not sent any more.
@@ -257,9 +265,9 @@ impl Line {
         let is_part = matches!(job.task, Task::Deliver { .. });
         if is_part {
             self.jobs.retain(|other| other.turn != job.turn || other.task != Task::Cut);
-            self.jobs.push_front(Job { task: Task::Cut, waited: true, ..job });
+            self.jobs.push_front(Job { task: Task::Cut, ..job });
         } else if self.is_worth_repeating(&job) {
-            self.put_back(job);
+            self.put_back(job, 0);
         }
         is_part
     }
@@ -451,7 +459,7 @@ mod tests {
         line.push(TURN, Task::Cut);
         assert!(line.held_back(part));
         let Some(Step::Cut(job)) = line.next_step() else { panic!("a cut") };
-        assert!(job.waited && job.attempts == 1);
+        assert!(job.is_scarce() && job.attempts == 1);
         assert_eq!(line.next_step(), None);
     }
 
@@ -463,9 +471,9 @@ mod tests {
         line.push(TURN, Task::Clear);
         line.push(TURN, Task::Cut);
         let Some(Step::Call(clear, Call::Delete(_))) = line.next_step() else { panic!("a delete") };
-        assert!(!line.put_back(clear), "there is text that may be sent");
+        assert!(!line.put_back(clear, 100), "there is text that may be sent");
         let Some(Step::Cut(text)) = line.next_step() else { panic!("text") };
-        assert!(line.put_back(text), "now there is nothing but to wait");
+        assert!(line.put_back(text, 100), "now there is nothing but to wait");
         assert!(matches!(line.next_step(), Some(Step::Cut(_))));
     }
 
