@@ -67,7 +67,8 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, S
             return Err(ConfigError(vec![format!("{}: there is no such file", path.display())]));
         }
         Some(path) => figment = figment.merge(Toml::file_exact(path)),
-        None => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        None if Path::new(DEFAULT_FILE).exists() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        None => {}
     }
     let figment = with_environment(figment, environment);
     let config =
@@ -162,8 +163,8 @@ fn secrets(environment: &Environment) -> Result<Secrets, ConfigError> {
 }
 
 fn secret(environment: &Environment, name: &str) -> Result<Option<Secret>, String> {
-    if let Some(value) = environment.get(name) {
-        return Ok(Some(Secret::new(value.trim())));
+    if let Some(value) = environment.get(name).map(str::trim).filter(|value| !value.is_empty()) {
+        return Ok(Some(Secret::new(value)));
     }
     let Some(path) = environment.get(&format!("{name}_FILE")) else { return Ok(None) };
     match std::fs::read_to_string(path) {
