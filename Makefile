@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run test check fmt
+.PHONY: run test check fmt mongo
 
 # With credentials the bot on Telegram, without them the sandbox: the same server with a simulated
 # Telegram and a simulated model, in this terminal.
@@ -16,12 +16,18 @@ run:
 endif
 
 # Format, lints, all tests. Tests that need something this machine lacks say what they skip.
-test: check
+test: check mongo
 	INSTA_UPDATE=no $(CARGO) test --locked
 
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+# A MongoDB-compatible server for the tests. Without it they skip what needs one, and say so.
+mongo:
+	@test -n "$(MONGODB_URI)" || test -x .venv/bin/secantusd-py \
+	  || { python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check SecantusDB; } \
+	  || echo "SecantusDB can't be installed: tests against MongoDB will be skipped"
 
 fmt:
 	$(CARGO) fmt

@@ -4,6 +4,8 @@
 //! whom what. Ingress and Persistence are shared by all chats; Conversation, Chunker, Heartbeat
 //! and Outbox are started for each conversation when its first turn comes.
 
+pub mod topology;
+
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -33,7 +35,7 @@ use crate::edge::store::Store;
 use crate::edge::telegram::BotApi;
 use crate::edge::telegram::bot_api::Identity;
 use crate::edge::telegram::update::Update;
-use crate::messages::{Drain, RecordUpdate, StationLost, TakeUpdate};
+use crate::messages::{Drain, StationLost, TakeUpdate};
 use crate::port::{Port, Station, Told};
 
 /// The tracing target of stations that start and end.
@@ -122,9 +124,9 @@ impl App {
         let floor = Floor { world, settings, ingress: ingress.clone(), persistence: persistence.clone() };
 
         let ports = IngressPorts {
-            record_update: Port::<RecordUpdate>::new(INGRESS, PERSISTENCE, persistence.clone().recipient()),
+            record_update: strong(INGRESS, PERSISTENCE, &persistence),
             update_recorded: weak(PERSISTENCE, INGRESS, &ingress),
-            load_unfinished: Port::new(INGRESS, PERSISTENCE, persistence.recipient()),
+            load_unfinished: strong(INGRESS, PERSISTENCE, &persistence),
             unfinished_loaded: weak(PERSISTENCE, INGRESS, &ingress),
             recovered: Some(recovered),
             open: Box::new(move |key| floor.open(key)),
@@ -134,11 +136,7 @@ impl App {
         spawn_shared(INGRESS, ingress_context, Ingress::new(ports, ingress_settings, clock), lost.clone());
         // An error means that Ingress is gone, which `lost` tells.
         let _lost = recovery.await;
-        Self {
-            door: Door(Port::new(EDGE, INGRESS, ingress.clone().recipient())),
-            drain: Port::new(APP, INGRESS, ingress.recipient()),
-            lost,
-        }
+        Self { door: Door(strong(EDGE, INGRESS, &ingress)), drain: strong(APP, INGRESS, &ingress), lost }
     }
 
     /// Where updates go in.
@@ -206,37 +204,37 @@ impl Floor {
         };
         crew.join("outbox", outbox_context, Outbox::new(ports, api.clone(), key, settings.beat_style));
 
-        let thinking = Port::new(heartbeat_at, outbox_at, outbox.clone().recipient());
+        let thinking = strong(heartbeat_at, outbox_at, &outbox);
         crew.join("heartbeat", heartbeat_context, Heartbeat::new(thinking, settings.heartbeat));
 
         let ports = ChunkerPorts {
-            heartbeat_first_chunk: Port::new(chunker_at, heartbeat_at, heartbeat.clone().recipient()),
-            outbox_first_chunk: Port::new(chunker_at, outbox_at, outbox.clone().recipient()),
-            deliver_chunk: Port::new(chunker_at, outbox_at, outbox.clone().recipient()),
+            heartbeat_first_chunk: strong(chunker_at, heartbeat_at, &heartbeat),
+            outbox_first_chunk: strong(chunker_at, outbox_at, &outbox),
+            deliver_chunk: strong(chunker_at, outbox_at, &outbox),
         };
         crew.join("chunker", chunker_context, Chunker::new(ports, settings.chunker));
 
-        let persistence = &self.persistence;
+        let persistence = self.persistence.clone();
         let ports = ConversationPorts {
-            acknowledge: Port::new(me, outbox_at, outbox.clone().recipient()),
-            load_history: Port::new(me, PERSISTENCE, persistence.clone().recipient()),
+            acknowledge: strong(me, outbox_at, &outbox),
+            load_history: strong(me, PERSISTENCE, &persistence),
             history_loaded: weak(PERSISTENCE, me, &conversation),
-            turn_started: Port::new(me, heartbeat_at, heartbeat.clone().recipient()),
-            delta_arrived: Port::new(me, chunker_at, chunker.clone().recipient()),
-            answer_ended: Port::new(me, chunker_at, chunker.clone().recipient()),
-            discard_rest: Port::new(me, chunker_at, chunker.recipient()),
-            heartbeat_turn_ended: Port::new(me, heartbeat_at, heartbeat.recipient()),
-            outbox_turn_ended: Port::new(me, outbox_at, outbox.recipient()),
-            save_answer: Port::new(me, PERSISTENCE, persistence.clone().recipient()),
+            turn_started: strong(me, heartbeat_at, &heartbeat),
+            delta_arrived: strong(me, chunker_at, &chunker),
+            answer_ended: strong(me, chunker_at, &chunker),
+            discard_rest: strong(me, chunker_at, &chunker),
+            heartbeat_turn_ended: strong(me, heartbeat_at, &heartbeat),
+            outbox_turn_ended: strong(me, outbox_at, &outbox),
+            save_answer: strong(me, PERSISTENCE, &persistence),
             answer_saved: weak(PERSISTENCE, me, &conversation),
-            save_outcome: Port::new(me, PERSISTENCE, persistence.clone().recipient()),
+            save_outcome: strong(me, PERSISTENCE, &persistence),
         };
         let actor = Conversation::new(key, ports, settings.conversation.clone(), faculties.clone());
         crew.join("conversation", conversation_context, actor);
 
         ToConversation {
-            user_said: Port::new(INGRESS, me, conversation.clone().recipient()),
-            abandon_turn: Port::new(INGRESS, me, conversation.recipient()),
+            user_said: strong(INGRESS, me, &conversation),
+            abandon_turn: strong(INGRESS, me, &conversation),
         }
     }
 }
@@ -275,6 +273,15 @@ fn station<A: Actor<Context = Context<A>>>() -> (Context<A>, Addr<A>) {
     context.set_mailbox_capacity(0);
     let address = context.address();
     (context, address)
+}
+
+/// An edge that keeps its receiver alive.
+fn strong<M: Told, A>(from: Station, to: Station, address: &Addr<A>) -> Port<M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+{
+    Port::new(from, to, address.clone().recipient())
 }
 
 /// A back edge, or what is given to another station for its answer: holds nobody alive.

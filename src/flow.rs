@@ -29,15 +29,28 @@ pub struct FlowLine {
     pub from: String,
     /// Whom.
     pub to: String,
+    /// The message's name; none for what passes between a station and the world.
+    pub name: Option<String>,
     /// The message's own sentence.
     pub line: String,
     /// The user's or the model's words in it, where they are shown.
     pub words: Option<String>,
 }
 
+impl FlowLine {
+    /// The roles of sender and receiver: their names without whose they are.
+    pub fn roles(&self) -> (&str, &str) {
+        (role_of(&self.from), role_of(&self.to))
+    }
+}
+
+fn role_of(station: &str) -> &str {
+    station.split(' ').next().unwrap_or(station)
+}
+
 impl fmt::Display for FlowLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at_ms, from, to, line, words } = self;
+        let Self { at_ms, from, to, line, words, .. } = self;
         let (seconds, millis) = (at_ms / 1000, at_ms % 1000);
         write!(f, "{seconds:>4}.{millis:03}  {from:<STATION_COLUMNS$} -> {to:<STATION_COLUMNS$} {line}")?;
         match words {
@@ -73,8 +86,10 @@ impl<S: Subscriber, F: Fn(FlowLine) + 'static> Layer<S> for FlowLayer<F> {
 
 impl Visit for FlowLine {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "words" {
-            self.words = Some(value.to_owned());
+        match field.name() {
+            "words" => self.words = Some(value.to_owned()),
+            "name" => self.name = Some(value.to_owned()),
+            _ => {}
         }
     }
 

@@ -95,7 +95,7 @@ impl<M: Told> Port<M> {
     /// # Errors
     /// When the message could not be delivered; what that means is the sender's decision.
     pub fn tell(&self, message: M) -> Result<(), Undelivered> {
-        witness(self.from, self.to, &message, message.words());
+        write_line(self.from, self.to, Some(name_of::<M>()), &message, message.words());
         let sent = match &self.line {
             Line::Strong(recipient) => recipient.try_send(message),
             Line::Weak(recipient) => match recipient.upgrade() {
@@ -142,8 +142,24 @@ pub fn length(text: &str) -> String {
     }
 }
 
-/// Writes a line of the flow: for messages, and for what passes between a station and the world.
+/// Writes a line of the flow for what passes between a station and the world.
 pub fn witness(from: Station, to: Station, line: &dyn fmt::Display, words: Option<&str>) {
+    write_line(from, to, None, line, words);
+}
+
+fn write_line(
+    from: Station,
+    to: Station,
+    message: Option<&str>,
+    line: &dyn fmt::Display,
+    words: Option<&str>,
+) {
     let words = words.filter(|_| tracing::enabled!(target: FLOW, Level::TRACE));
-    tracing::debug!(target: FLOW, %from, %to, words, "{line}");
+    tracing::debug!(target: FLOW, %from, %to, name = message, words, "{line}");
+}
+
+/// The message's own name, without its modules.
+fn name_of<M>() -> &'static str {
+    let path = std::any::type_name::<M>();
+    path.rsplit("::").next().unwrap_or(path)
 }

@@ -67,7 +67,7 @@ impl Outbox {
 
     fn go_on(&mut self, ctx: &mut Context<Self>) {
         while self.state == State::Idle {
-            match self.line.next() {
+            match self.line.next_step() {
                 Some(Step::Call(job, call)) => self.call(job, call, ctx),
                 Some(Step::Closed(closed)) => self.ports.turn_closed.tell_if_there(TurnClosed { closed }),
                 None => return,

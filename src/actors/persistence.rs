@@ -95,7 +95,7 @@ fn until_taken<T: Send + 'static>(
         .sleep(tokio::time::sleep)
         .when(|error| matches!(error, StoreError::Away(_)))
         .notify(move |error, wait| tracing::warn!("could not {what}, trying again in {wait:?}: {error}"));
-    Box::pin(async move { attempts.await })
+    Box::pin(attempts)
 }
 
 impl Actor for Persistence {

@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_place_the_key_and_what_is_allowed() {
-        let cases: [(&str, &[(&str, &str)], &[&str]); 8] = [
+        type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+        let cases: [Case; 8] = [
             ("[http]\nprot = 1", &[], &["mine.toml", "prot", "port"]),
             ("[htpt]\nport = 1", &[], &["mine.toml", "htpt", "http"]),
             ("[http]\nport = \"x\"", &[], &["mine.toml", "http.port", "\"x\"", "u16"]),

@@ -165,7 +165,7 @@ impl Line {
     }
 
     /// What to do next, if anything.
-    pub fn next(&mut self) -> Option<Step> {
+    pub fn next_step(&mut self) -> Option<Step> {
         while let Some(mut job) = self.jobs.pop_front() {
             if job.task == Task::Close {
                 return Some(Step::Closed(self.closed(job.turn)));
@@ -300,7 +300,7 @@ mod tests {
 
     /// Makes the next call; it succeeds with the given message id.
     fn make(line: &mut Line, message_id: i64) -> Option<Call> {
-        match line.next()? {
+        match line.next_step()? {
             Step::Call(job, call) => {
                 line.succeeded(job, Some(message_id));
                 Some(call)
@@ -324,15 +324,15 @@ mod tests {
         assert_eq!(make(&mut line, 4), Some(Call::Delete(vec![1, 2])));
         assert_eq!(make(&mut line, 5), Some(Call::Send("two".into())));
         line.close(TURN, None, false);
-        assert_eq!(line.next(), Some(Step::Closed(Closed { turn: TURN, notice: None })));
-        assert_eq!(line.next(), None);
+        assert_eq!(line.next_step(), Some(Step::Closed(Closed { turn: TURN, notice: None })));
+        assert_eq!(line.next_step(), None);
     }
 
     #[test]
     fn a_beat_on_its_way_when_the_answer_begins_is_deleted_too() {
         let mut line = Line::new(BeatStyle::Message);
         line.push(TURN, Task::Think { seconds: 5 });
-        let Some(Step::Call(beat, _)) = line.next() else { panic!("a beat") };
+        let Some(Step::Call(beat, _)) = line.next_step() else { panic!("a beat") };
         line.first_chunk(TURN);
         line.push(TURN, deliver(1, "one"));
         line.succeeded(beat, Some(9));
@@ -345,14 +345,14 @@ mod tests {
         let mut line = Line::new(BeatStyle::Message);
         line.push(TURN, Task::Think { seconds: 5 });
         line.push(TURN, deliver(1, "one"));
-        let Some(Step::Call(beat, _)) = line.next() else { panic!("a beat") };
+        let Some(Step::Call(beat, _)) = line.next_step() else { panic!("a beat") };
         assert_eq!(line.failed(beat, true, "429"), None);
         for _ in 0..20 {
-            let Some(Step::Call(part, Call::Send(text))) = line.next() else { panic!("a part") };
+            let Some(Step::Call(part, Call::Send(text))) = line.next_step() else { panic!("a part") };
             assert_eq!(text, "one");
             assert_eq!(line.failed(part, true, "429"), None);
         }
-        let Some(Step::Call(part, _)) = line.next() else { panic!("a part") };
+        let Some(Step::Call(part, _)) = line.next_step() else { panic!("a part") };
         let report = line.succeeded(part, Some(3)).expect("a report");
         assert_eq!((report.part.attempts, report.part.message_id), (21, Some(3)));
     }
@@ -361,7 +361,7 @@ mod tests {
     fn a_refused_part_is_reported() {
         let mut line = Line::new(BeatStyle::Message);
         line.push(TURN, deliver(1, "one"));
-        let Some(Step::Call(part, _)) = line.next() else { panic!("a part") };
+        let Some(Step::Call(part, _)) = line.next_step() else { panic!("a part") };
         let report = line.failed(part, false, "blocked").expect("a report");
         assert_eq!((report.part.delivered, report.refused.as_deref()), (false, Some("blocked")));
     }
@@ -375,7 +375,7 @@ mod tests {
         line.close(TURN, Some("sorry".into()), true);
         assert_eq!(make(&mut line, 2), Some(Call::Send("sorry".into())));
         assert_eq!(make(&mut line, 0), Some(Call::Delete(vec![1])));
-        assert_eq!(line.next(), Some(Step::Closed(Closed { turn: TURN, notice: Some(Ok(2)) })));
+        assert_eq!(line.next_step(), Some(Step::Closed(Closed { turn: TURN, notice: Some(Ok(2)) })));
     }
 
     #[test]
@@ -384,7 +384,7 @@ mod tests {
         line.push(TURN, Task::Think { seconds: 5 });
         line.push(TURN, Task::Think { seconds: 10 });
         assert_eq!(make(&mut line, 7), Some(Call::Send("Thinking... 5 s".into())));
-        let Some(Step::Call(job, call)) = line.next() else { panic!("a beat") };
+        let Some(Step::Call(job, call)) = line.next_step() else { panic!("a beat") };
         assert_eq!(call, Call::Edit { message_id: 7, text: "Thinking... 10 s".into() });
         line.succeeded(job, None);
         line.close(TURN, None, false);

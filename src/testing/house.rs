@@ -28,7 +28,7 @@ use crate::sandbox::telegram::memory::MemoryTelegram;
 pub const BOT: i64 = 77;
 
 /// When a test's time begins, in milliseconds since 1970.
-const ORIGIN_MS: i64 = 1_700_000_000_000;
+pub(super) const ORIGIN_MS: i64 = 1_700_000_000_000;
 
 /// The longest wait between two tries to hand an update in, as Telegram's.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);

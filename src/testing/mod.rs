@@ -12,7 +12,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use actix::{Actor, Context};
+//! use actix::Actor;
 //! use brigade::actors::heartbeat::{Heartbeat, HeartbeatSettings};
 //! use brigade::domain::ids::TurnId;
 //! use brigade::messages::{FirstChunk, Thinking, TurnStarted};
@@ -46,12 +46,199 @@
 //!
 //! A [`scenario`] file says what happens and when; playing it gives the flow, what the chats
 //! showed, and the stored turns. `tests/flows/*.toml` are such files, `snapshots/` what they gave.
+//! `brigade flow FILE` plays one and prints it.
+//!
+//! A scenario fails by itself when a station panicked or still lives at the end, when a message
+//! went undelivered or over an edge that is not listed, when a turn did not end, and when an answer
+//! was written twice.
+//!
+//! # Adding an actor: the recipe
+//!
+//! As an example, a `Greeter` between Ingress and Conversation: it passes every turn on, and before
+//! a conversation's first one it has the Outbox say hello.
+//!
+//! **1. The message** goes into `src/messages.rs`, where the story meets it, with its name in the
+//! list at the top (`told!`) and its line in the flow at the bottom:
+//!
+//! ```ignore
+//! /// From Greeter to Outbox, before a conversation's first turn: say hello.
+//! pub struct Greet {
+//!     /// Which turn.
+//!     pub turn: TurnId,
+//! }
+//!
+//! impl fmt::Display for Greet {
+//!     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+//!         write!(f, "greet before turn {}", self.turn)
+//!     }
+//! }
+//! ```
+//!
+//! **2. The actor** goes into `src/actors/greeter.rs`, with `pub mod greeter;` in
+//! `src/actors/mod.rs`. It is built from its ports; a rule of more than a line would go into
+//! `src/domain/`. Its probe test can stand in the same file:
+//!
+//! ```
+//! # mod messages {
+//! #     use std::fmt;
+//! #     use brigade::domain::ids::TurnId;
+//! #     pub use brigade::messages::UserSaid;
+//! #     pub struct Greet { pub turn: TurnId }
+//! #     impl actix::Message for Greet { type Result = (); }
+//! #     impl brigade::port::Told for Greet {}
+//! #     impl fmt::Display for Greet {
+//! #         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+//! #             write!(f, "greet before turn {}", self.turn)
+//! #         }
+//! #     }
+//! # }
+//! # use messages::{Greet, UserSaid};
+//! # use brigade::{domain, port, testing};
+//! use actix::{Actor, Context, Handler};
+//! # /*
+//! use crate::messages::{Greet, UserSaid};
+//! use crate::port::Port;
+//! # */
+//! # use port::Port;
+//!
+//! /// Whom the Greeter may tell what.
+//! pub struct GreeterPorts {
+//!     /// To Conversation: every turn, as it came.
+//!     pub user_said: Port<UserSaid>,
+//!     /// To Outbox.
+//!     pub greet: Port<Greet>,
+//! }
+//!
+//! /// The actor.
+//! pub struct Greeter {
+//!     ports: GreeterPorts,
+//! }
+//!
+//! impl Greeter {
+//!     /// A Greeter.
+//!     pub fn new(ports: GreeterPorts) -> Self {
+//!         Self { ports }
+//!     }
+//! }
+//!
+//! impl Actor for Greeter {
+//!     type Context = Context<Self>;
+//! }
+//!
+//! impl Handler<UserSaid> for Greeter {
+//!     type Result = ();
+//!
+//!     fn handle(&mut self, said: UserSaid, _: &mut Context<Self>) {
+//!         if said.turn.seq == 1 {
+//!             self.ports.greet.tell_if_there(Greet { turn: said.turn.id });
+//!         }
+//!         self.ports.user_said.tell_if_there(said);
+//!     }
+//! }
+//!
+//! // In the file, this is a #[test] in `mod tests`, with `crate` in place of `brigade`.
+//! fn the_first_turn_is_greeted() {
+//!     use brigade::port::Station;
+//!     use brigade::testing::{House, in_paused_time, probe, turn};
+//!
+//!     let recorded = in_paused_time(async {
+//!         let me = Station::shared("greeter");
+//!         let (conversation, outbox) = (probe(), probe());
+//!         let ports = GreeterPorts {
+//!             user_said: Port::new(me, Station::shared("conversation"), conversation.recipient()),
+//!             greet: Port::new(me, Station::shared("outbox"), outbox.recipient()),
+//!         };
+//!         let greeter = Greeter::new(ports).start();
+//!         for seq in [1, 2] {
+//!             let turn = turn(House::key(42, None), seq, "Hello?");
+//!             greeter.send(UserSaid { turn }).await.unwrap();
+//!         }
+//!     });
+//!     let told: Vec<_> = recorded.flow.iter().map(|line| (line.to.as_str(), line.line.as_str())).collect();
+//!     assert_eq!(
+//!         told,
+//!         [
+//!             ("outbox", "greet before turn 77:1"),
+//!             ("conversation", "turn 1: user said 6 characters (text)"),
+//!             ("conversation", "turn 2: user said 6 characters (text)"),
+//!         ]
+//!     );
+//! }
+//! # the_first_turn_is_greeted();
+//! ```
+//!
+//! **3. The neighbours.** The Outbox learns what to do with the message (`src/actors/outbox.rs`):
+//!
+//! ```ignore
+//! impl Handler<Greet> for Outbox {
+//!     type Result = ();
+//!
+//!     fn handle(&mut self, Greet { turn }: Greet, ctx: &mut Context<Self>) {
+//!         self.line.push(turn, Task::Notice("Welcome!".to_owned()));
+//!         self.go_on(ctx);
+//!     }
+//! }
+//! ```
+//!
+//! **4. The wiring** is in `src/app.rs`, `Floor::open`: make the station, join it to the crew, and
+//! lead Ingress's port to it.
+//!
+//! ```ignore
+//! let greeter_at = Station::of("greeter", key);
+//! let (greeter_context, greeter) = station::<Greeter>();
+//! let ports = GreeterPorts {
+//!     user_said: strong(greeter_at, me, &conversation),
+//!     greet: strong(greeter_at, outbox_at, &outbox),
+//! };
+//! crew.join("greeter", greeter_context, Greeter::new(ports));
+//!
+//! ToConversation {
+//!     user_said: strong(INGRESS, greeter_at, &greeter),
+//!     abandon_turn: strong(INGRESS, me, &conversation),
+//! }
+//! ```
+//!
+//! **5. The edges** are listed in `src/app/topology.rs`: replace `ingress UserSaid conversation` by
+//!
+//! ```ignore
+//! edge("ingress", "UserSaid", "greeter", "http.max_turns_in_flight"),
+//! edge("greeter", "Greet", "outbox", "1 for each conversation"),
+//! edge("greeter", "UserSaid", "conversation", "http.max_turns_in_flight"),
+//! ```
+//!
+//! and draw the picture anew: `UPDATE_TOPOLOGY=1 cargo test --test topology`.
+//!
+//! **6. A scenario** in `tests/flows/greeting.toml`:
+//!
+//! ```toml
+//! about = "A new chat is greeted once, before its first answer."
+//!
+//! [[when]]
+//! at_ms = 0
+//! user_says = "Hello?"
+//!
+//! [[when]]
+//! at_ms = 5000
+//! user_says = "And again?"
+//!
+//! [[model]]
+//! every_time = true
+//! after_ms = 500
+//! says = ["Yes?"]
+//! ```
+//!
+//! **7. The review.** `cargo test --test flows --test topology` shows what changed in every flow.
+//! Read it; where it is as you meant it, accept it: `INSTA_UPDATE=always INSTA_FORCE_PASS=1 cargo
+//! test --test flows --test topology`, or `make flows` to accept one by one. Commit the snapshots
+//! with the code.
 
 mod house;
 mod probe;
 mod recorded;
 pub mod scenario;
+mod turns;
 
 pub use house::{BOT, House};
 pub use probe::{Probe, probe};
 pub use recorded::{Recorded, in_paused_time};
+pub use turns::turn;

@@ -4,82 +4,28 @@
 //! holds the calls to the model and the tools.
 
 mod model;
+mod ports;
 mod running;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 
 use crate::domain::commands;
-use crate::domain::history::{History, Limits};
+use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::line::Closed;
-use crate::domain::record::{Kind, Outcome, State, StoredTurn, Timings};
-use crate::domain::time::Clock;
-use crate::domain::turn::{Failure, TurnRules};
-use crate::edge::llm::Model;
-use crate::edge::tools::Toolbox;
+use crate::domain::record::{Kind, Outcome, Part, State, StoredTurn, Timings};
+use crate::domain::turn::Failure;
 use crate::messages::{
-    AbandonTurn, Acknowledge, AnswerEnded, AnswerSaved, ChunkDelivered, DeltaArrived, DiscardRest,
-    HistoryLoaded, LoadHistory, SaveAnswer, SaveOutcome, TurnClosed, TurnEnded, TurnStarted, UserSaid,
+    AbandonTurn, Acknowledge, AnswerSaved, ChunkDelivered, DiscardRest, HistoryLoaded, LoadHistory,
+    SaveAnswer, SaveOutcome, TurnClosed, TurnEnded, TurnStarted, UserSaid,
 };
-use crate::port::{Port, Station};
+use crate::port::Station;
 
+pub use ports::{ConversationPorts, ConversationSettings, Faculties};
 use running::Running;
-
-/// Whom a Conversation may tell what.
-pub struct ConversationPorts {
-    /// To Outbox.
-    pub acknowledge: Port<Acknowledge>,
-    /// To Persistence.
-    pub load_history: Port<LoadHistory>,
-    /// Given to Persistence for its answer.
-    pub history_loaded: Port<HistoryLoaded>,
-    /// To Heartbeat.
-    pub turn_started: Port<TurnStarted>,
-    /// To Chunker.
-    pub delta_arrived: Port<DeltaArrived>,
-    /// To Chunker.
-    pub answer_ended: Port<AnswerEnded>,
-    /// To Chunker.
-    pub discard_rest: Port<DiscardRest>,
-    /// To Heartbeat.
-    pub heartbeat_turn_ended: Port<TurnEnded>,
-    /// To Outbox.
-    pub outbox_turn_ended: Port<TurnEnded>,
-    /// To Persistence.
-    pub save_answer: Port<SaveAnswer>,
-    /// Given to Persistence for its answer.
-    pub answer_saved: Port<AnswerSaved>,
-    /// To Persistence.
-    pub save_outcome: Port<SaveOutcome>,
-}
-
-/// What a Conversation needs to know.
-#[derive(Debug, Clone)]
-pub struct ConversationSettings {
-    /// The system message; empty for none.
-    pub instructions: Arc<str>,
-    /// How much of the conversation the model reads.
-    pub history: Limits,
-    /// When the model is asked and tools run.
-    pub rules: TurnRules,
-    /// For one tool call.
-    pub tool_timeout: Duration,
-}
-
-/// The world beyond the stations, as a Conversation may use it.
-#[derive(Clone)]
-pub struct Faculties {
-    /// The language model.
-    pub model: Arc<dyn Model>,
-    /// What the model may call.
-    pub tools: Toolbox,
-    /// The time.
-    pub clock: Clock,
-}
 
 /// The actor.
 pub struct Conversation {
@@ -250,7 +196,7 @@ impl Conversation {
         closed: &Closed,
         state: State,
         failure: Option<String>,
-        delivery: Vec<crate::domain::record::Part>,
+        delivery: Vec<Part>,
         timings: Timings,
     ) {
         let untold = closed.notice.as_ref().and_then(|notice| notice.as_ref().err());

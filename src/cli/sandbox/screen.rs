@@ -89,7 +89,7 @@ impl Screen {
 }
 
 fn flow_json(line: &FlowLine) -> String {
-    let FlowLine { at_ms, from, to, line, words } = line;
+    let FlowLine { at_ms, from, to, line, words, .. } = line;
     let what = json!({"kind": "flow", "from": from, "to": to, "line": line, "words": words});
     json!({"at_ms": at_ms, "what": what}).to_string()
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::file::{Model, Scenario, Telegram, Then, When};
 use super::tools::toolbox;
+use crate::app::topology;
 use crate::domain::chat::{Role, ToolCall};
 use crate::domain::record::{State, StoredTurn};
 use crate::edge::llm::Request;
@@ -38,6 +39,8 @@ pub struct Played {
     pub journal: Vec<ChatEvent>,
     /// What stands in the chats at the end.
     pub on_screen: Vec<(i64, Vec<SeenMessage>)>,
+    /// Calls that Telegram got.
+    pub calls: usize,
     /// The turns on record.
     pub turns: Vec<StoredTurn>,
     /// What is wrong whatever the scenario shows: see [`Recorded::problems`] and the invariants.
@@ -62,6 +65,7 @@ pub fn play(scenario: &Scenario) -> Result<Played, String> {
     let mut problems = recorded.problems();
     let (house, ended) = recorded.result;
     problems.retain(|problem| !is_expected(scenario, problem));
+    problems.extend(recorded.flow.iter().filter_map(unlisted));
     let turns = house.store.all();
     if !scenario.expect.unfinished {
         problems.extend((!ended).then(|| "turns were still in flight at the end".to_owned()));
@@ -76,6 +80,7 @@ pub fn play(scenario: &Scenario) -> Result<Played, String> {
         show_only: scenario.show_only,
         flow: recorded.flow,
         journal: house.telegram.journal(),
+        calls: house.telegram.calls().len(),
         on_screen,
         turns,
         problems,
@@ -84,6 +89,13 @@ pub fn play(scenario: &Scenario) -> Result<Played, String> {
 
 fn is_expected(scenario: &Scenario, problem: &str) -> bool {
     scenario.expect.panics.iter().any(|station| problem == format!("{station} panicked"))
+}
+
+fn unlisted(line: &FlowLine) -> Option<String> {
+    let (from, to) = line.roles();
+    let name = line.name.as_deref()?;
+    let listed = topology::is_listed(from, name, to);
+    (!listed).then(|| format!("{from} told {to} {name}, an edge that app::topology does not list"))
 }
 
 fn unfinished(turn: &StoredTurn) -> Option<String> {

@@ -1,0 +1,67 @@
+//! What a Conversation is built from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::history::Limits;
+use crate::domain::time::Clock;
+use crate::domain::turn::TurnRules;
+use crate::edge::llm::Model;
+use crate::edge::tools::Toolbox;
+use crate::messages::{
+    Acknowledge, AnswerEnded, AnswerSaved, DeltaArrived, DiscardRest, HistoryLoaded, LoadHistory, SaveAnswer,
+    SaveOutcome, TurnEnded, TurnStarted,
+};
+use crate::port::Port;
+
+/// Whom a Conversation may tell what.
+pub struct ConversationPorts {
+    /// To Outbox.
+    pub acknowledge: Port<Acknowledge>,
+    /// To Persistence.
+    pub load_history: Port<LoadHistory>,
+    /// Given to Persistence for its answer.
+    pub history_loaded: Port<HistoryLoaded>,
+    /// To Heartbeat.
+    pub turn_started: Port<TurnStarted>,
+    /// To Chunker.
+    pub delta_arrived: Port<DeltaArrived>,
+    /// To Chunker.
+    pub answer_ended: Port<AnswerEnded>,
+    /// To Chunker.
+    pub discard_rest: Port<DiscardRest>,
+    /// To Heartbeat.
+    pub heartbeat_turn_ended: Port<TurnEnded>,
+    /// To Outbox.
+    pub outbox_turn_ended: Port<TurnEnded>,
+    /// To Persistence.
+    pub save_answer: Port<SaveAnswer>,
+    /// Given to Persistence for its answer.
+    pub answer_saved: Port<AnswerSaved>,
+    /// To Persistence.
+    pub save_outcome: Port<SaveOutcome>,
+}
+
+/// What a Conversation needs to know.
+#[derive(Debug, Clone)]
+pub struct ConversationSettings {
+    /// The system message; empty for none.
+    pub instructions: Arc<str>,
+    /// How much of the conversation the model reads.
+    pub history: Limits,
+    /// When the model is asked and tools run.
+    pub rules: TurnRules,
+    /// For one tool call.
+    pub tool_timeout: Duration,
+}
+
+/// The world beyond the stations, as a Conversation may use it.
+#[derive(Clone)]
+pub struct Faculties {
+    /// The language model.
+    pub model: Arc<dyn Model>,
+    /// What the model may call.
+    pub tools: Toolbox,
+    /// The time.
+    pub clock: Clock,
+}
