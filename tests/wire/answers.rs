@@ -110,8 +110,9 @@ pub async fn thinking_is_said_until_the_answer_begins(mut house: House) {
     let journal = house.journal(5);
     let is_beat = |what: &What| matches!(what, What::Shown { text, .. } if text == THINKING);
     let beats: Vec<_> = journal.iter().filter(|event| is_beat(&event.what)).collect();
-    // Two calls of 1.5 s make 14 beats; a busy machine may show them late, but none too soon.
-    assert!((5..=15).contains(&beats.len()), "{} beats", beats.len());
+    // Two calls of 1.5 s make 14 beats. A busy machine may show them late, and make the wait
+    // longer, but no beat may come too soon.
+    assert!(beats.len() >= 5, "{} beats", beats.len());
     for (beat, number) in beats.iter().zip(1..) {
         let since = beat.at_ms - journal[0].at_ms;
         assert!(since + 2 >= number * EVERY_MS, "beat {number} after {since} ms");

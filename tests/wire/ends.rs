@@ -90,6 +90,7 @@ pub async fn a_turn_killed_in_a_model_call_is_answered_with_its_history(mut hous
     house.start().await;
     let told = house.told(5).len();
     let turn = house.say(5, EGG);
+    house.recorded(turn).await;
     until("the check mark", async || house.view(5).contains(&CHECK_MARK.to_owned()).then_some(())).await;
     assert_eq!(house.turn(turn).await.map(|turn| turn.state), Some(State::Accepted));
     assert_eq!(house.told(5).len(), told);
