@@ -1,10 +1,11 @@
 //! Recorded answers of real providers, read whole and byte by byte, and compared with what a
 //! plain walk through their JSON finds.
 
+#[path = "support/fixtures.rs"]
+mod fixtures;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brigade::domain::chat::Reply;
@@ -13,6 +14,7 @@ use brigade::edge::llm::provider_error::of_response;
 use brigade::edge::llm::reply::parse_reply;
 use brigade::edge::llm::{ModelError, Piece};
 use bytes::Bytes;
+use fixtures::files;
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -21,31 +23,6 @@ const LIMITS: Limits = Limits {
     idle: Duration::from_secs(60),
     max_answer_bytes: 1_000_000,
 };
-
-/// The recordings, if they are here: `BRIGADE_FIXTURES`, or beside the project.
-fn folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    let folder = std::env::var_os("BRIGADE_FIXTURES").map_or_else(beside, PathBuf::from);
-    if folder.join("llm_streams").is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "no recordings in {}", folder.display());
-    println!("SKIPPED: no recordings in {}; set BRIGADE_FIXTURES", folder.display());
-    None
-}
-
-/// Name and bytes of every file directly in `name`.
-fn files(name: &str) -> Vec<(String, Vec<u8>)> {
-    let Some(folder) = folder() else { return Vec::new() };
-    let entries = fs::read_dir(folder.join(name)).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.is_file()).collect();
-    files.sort();
-    assert!(!files.is_empty(), "{name} is empty");
-    files
-        .iter()
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
-        .collect()
-}
 
 /// What an answer holds, found the simple way.
 #[derive(Debug, Default, PartialEq)]

@@ -55,8 +55,13 @@ pub(super) fn log_and_take_flow(filter: &str, take: impl Fn(FlowLine) + Send + S
 fn init(filter: &str, flow: LevelFilter, take: impl Fn(FlowLine) + Send + Sync + 'static) {
     // The filter was checked with the other settings.
     let filter = EnvFilter::try_new(filter).unwrap_or_default();
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal()).with_filter(filter);
+    let log = tracing_subscriber::fmt::layer().with_ansi(colours()).with_writer(std::io::stderr);
+    let log = log.with_filter(filter);
     let flow = FlowLayer::new(take).with_filter(Targets::new().with_target(FLOW, flow));
     tracing_subscriber::registry().with(log).with(flow).init();
+}
+
+/// A log that is kept in a file, or read by a program, has no use for colours. <https://no-color.org>
+fn colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

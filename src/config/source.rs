@@ -185,8 +185,8 @@ fn secrets(environment: &Environment) -> Result<Secrets, ConfigError> {
 }
 
 fn secret(environment: &Environment, name: &str) -> Result<Option<Secret>, String> {
-    if let Some(value) = environment.get(name) {
-        return Ok(Some(Secret::new(value.trim())));
+    if let Some(value) = environment.get(name).map(str::trim).filter(|value| !value.is_empty()) {
+        return Ok(Some(Secret::new(value)));
     }
     let Some(path) = environment.get(&format!("{name}_FILE")) else { return Ok(None) };
     match std::fs::read_to_string(path) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
-use super::chat::ChatMessage;
+use super::chat::{ChatMessage, Role};
 use super::record::{Kind, State, StoredTurn};
 
 /// How much of a conversation the model reads.
@@ -36,7 +36,9 @@ impl History {
     pub fn new(session: Uuid, limits: Limits, turns: impl IntoIterator<Item = StoredTurn>) -> Self {
         let mut history = Self { session, limits, turns: VecDeque::new(), last_question: None };
         for turn in turns {
-            let answered = matches!(turn.state, State::Answered | State::Delivered);
+            // A turn that was stopped before its first words is delivered, too.
+            let answered = matches!(turn.state, State::Answered | State::Delivered)
+                && turn.messages.last().is_some_and(|message| message.role == Role::Assistant);
             history.ended(turn.kind, turn.messages, answered);
         }
         history
@@ -48,13 +50,14 @@ impl History {
     }
 
     /// Takes a turn that has ended. An unanswered question is not told to the model, but can be
-    /// asked again; a retried question takes the place of the one before.
+    /// asked again; a retried question takes the place of the one before. A retry without an
+    /// answer changes nothing: its question is the one before, or there was none.
     pub fn ended(&mut self, kind: Kind, messages: Vec<ChatMessage>, answered: bool) {
-        if !matches!(kind, Kind::Text | Kind::Retry) {
+        if !(kind == Kind::Text || kind == Kind::Retry && answered) {
             return;
         }
         let question = messages.first().and_then(|message| message.content.clone());
-        if kind == Kind::Retry && answered {
+        if kind == Kind::Retry {
             self.drop_question(question.as_deref());
         }
         self.last_question = question;
@@ -105,6 +108,8 @@ fn message_chars(message: &ChatMessage) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{ChatKey, TurnId};
+    use crate::domain::record::{NewTurn, Place, User};
 
     const LIMITS: Limits = Limits { max_turns: 3, max_chars: 40 };
 
@@ -149,5 +154,47 @@ mod tests {
         asked(&mut history, Kind::Text, "lost", None);
         assert_eq!(history.last_question(), Some("lost"));
         assert_eq!(contents(&history, Some("lost")), ["q1", "a1"]);
+    }
+
+    fn stored(seq: i64, kind: Kind, messages: Vec<ChatMessage>, state: State) -> StoredTurn {
+        let new = NewTurn {
+            id: TurnId { bot: 1, update: seq },
+            key: ChatKey { bot: 1, chat: 2, topic: None },
+            user: User::default(),
+            message_id: seq,
+            date_s: 0,
+            kind,
+            text: String::new(),
+            accepted_at_ms: 0,
+        };
+        let turn = StoredTurn::accepted(new, Place { seq, session: Uuid::nil() });
+        StoredTurn { messages, state, ..turn }
+    }
+
+    #[test]
+    fn a_retry_without_an_answer_leaves_the_question_as_it_was() {
+        let mut history = History::new(Uuid::nil(), LIMITS, []);
+        asked(&mut history, Kind::Retry, "/retry", None);
+        assert_eq!(history.last_question(), None);
+        asked(&mut history, Kind::Text, "q1", None);
+        asked(&mut history, Kind::Retry, "q1", None);
+        assert_eq!(history.last_question(), Some("q1"));
+        // On record such a turn still has the command for its question.
+        let turns = [
+            stored(1, Kind::Text, vec![ChatMessage::user("q1")], State::Failed),
+            stored(2, Kind::Retry, vec![ChatMessage::user("/retry")], State::Failed),
+            stored(3, Kind::Retry, vec![ChatMessage::user("/retry")], State::Delivered),
+        ];
+        let history = History::new(Uuid::nil(), LIMITS, turns);
+        assert_eq!(history.last_question(), Some("q1"));
+        assert!(contents(&history, None).is_empty());
+    }
+
+    #[test]
+    fn a_turn_stopped_before_its_first_words_is_not_told() {
+        let turns = [stored(1, Kind::Text, vec![ChatMessage::user("q1")], State::Delivered)];
+        let history = History::new(Uuid::nil(), LIMITS, turns);
+        assert!(contents(&history, None).is_empty());
+        assert_eq!(history.last_question(), Some("q1"));
     }
 }

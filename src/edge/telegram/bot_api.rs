@@ -244,10 +244,12 @@ fn api_error(text: &str) -> ApiError {
 fn no_answer(error: reqwest::Error) -> TelegramError {
     let unsent = error.is_connect() || error.is_builder();
     let error = error.without_url();
-    let text = match std::error::Error::source(&error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
     if unsent { TelegramError::Unreachable(text) } else { TelegramError::Uncertain(text) }
 }
 
