@@ -90,6 +90,10 @@ impl House {
         house.set("TELEGRAM_BOT_TOKEN", TOKEN);
         house.set("OPENAI_API_KEY", KEY);
         house.set("BRIGADE_HTTP__HOST", "127.0.0.1");
+        // This Telegram has no limits; how the limits are kept is tested in paused time.
+        for key in ["PRIVATE", "GROUP", "PREVIEW", "DELETE", "OVERALL"] {
+            house.set(&format!("BRIGADE_PACING__{key}_EVERY_MS"), "0");
+        }
         let (telegram, model) = (house.sandbox.telegram_url.clone(), house.sandbox.model_url.clone());
         house.set("TELEGRAM_API_URL", telegram);
         house.set("OPENAI_BASE_URL", model);
