@@ -95,6 +95,7 @@ impl Settings {
                     max_tool_rounds: llm.max_tool_rounds,
                     max_tool_result_chars: llm.max_tool_result_chars,
                 },
+                uncertain: delivery.uncertain,
                 tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
             }),
             chunker: ChunkerSettings { boundary: delivery.chunk_boundary, chunk_chars: delivery.chunk_chars },
@@ -105,6 +106,7 @@ impl Settings {
             outbox: OutboxSettings {
                 beat_style: heartbeat.style,
                 merge_above_chars: delivery.merge_above_chars,
+                uncertain: delivery.uncertain,
             },
             rates: pacing.rates(),
         }
@@ -210,6 +212,7 @@ impl Floor {
         let settings = &self.settings;
 
         let ports = OutboxPorts {
+            part_attempted: weak(outbox_at, me, &conversation),
             chunk_delivered: weak(outbox_at, me, &conversation),
             cut_chunk: weak(outbox_at, chunker_at, &chunker),
             chunk_returned: weak(outbox_at, chunker_at, &chunker),
@@ -241,6 +244,9 @@ impl Floor {
             delta_arrived: strong(me, chunker_at, &chunker),
             answer_ended: strong(me, chunker_at, &chunker),
             discard_rest: strong(me, chunker_at, &chunker),
+            remark: strong(me, outbox_at, &outbox),
+            save_delivery: strong(me, PERSISTENCE, &persistence),
+            delivery_saved: weak(PERSISTENCE, outbox_at, &outbox),
             heartbeat_turn_ended: strong(me, heartbeat_at, &heartbeat),
             outbox_turn_ended: strong(me, outbox_at, &outbox),
             save_answer: strong(me, PERSISTENCE, &persistence),

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
-use crate::domain::line::BeatStyle;
+use crate::domain::line::{BeatStyle, Uncertain};
 use crate::domain::pacing::{Rate, Rates};
 use crate::domain::turn::FirstCall;
 
@@ -124,6 +124,8 @@ pub struct Delivery {
     /// What waits for a chat that must be paced is sent together when it is more than so many
     /// characters.
     pub merge_above_chars: usize,
+    /// What to do when Telegram did not answer a send.
+    pub uncertain: Uncertain,
 }
 
 /// `[pacing]`
@@ -244,7 +246,12 @@ impl Default for Http {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { chunk_chars: 300, chunk_boundary: Boundary::Natural, merge_above_chars: 1_500 }
+        Self {
+            chunk_chars: 300,
+            chunk_boundary: Boundary::Natural,
+            merge_above_chars: 1_500,
+            uncertain: Uncertain::Repeat,
+        }
     }
 }
 

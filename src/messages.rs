@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::domain::chunking::Chunk;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::line::{Closed, Report};
-use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
 use crate::edge::intake::Verdict;
 use crate::edge::store::{Recorded, StoreError};
 use crate::edge::telegram::update::Update;
@@ -40,6 +40,10 @@ told!(
     ChunkReady,
     CutChunk,
     ChunkReturned,
+    PartAttempted,
+    SaveDelivery,
+    DeliverySaved,
+    Remark,
     Acknowledge,
     Thinking,
     ChunkDelivered,
@@ -202,6 +206,41 @@ pub struct CutChunk {
     /// When more characters than that wait, they are sent together, as many as a message holds:
     /// the chat had to wait. Otherwise it is a send like any other.
     pub merge_above_chars: usize,
+}
+
+/// From Outbox to Conversation: a part is about to be sent. Answered, when that is on record, by
+/// [`DeliverySaved`].
+pub struct PartAttempted {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// As the ledger has it before the send.
+    pub part: Part,
+}
+
+/// From Conversation to Persistence: write the delivery ledger, before a part is sent and when the
+/// chat has it.
+pub struct SaveDelivery {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// All parts so far.
+    pub delivery: Vec<Part>,
+    /// The Outbox, when it waits for it.
+    pub reply_to: Option<Port<DeliverySaved>>,
+}
+
+/// From Persistence to Outbox: the ledger is on record, or the store has kept the chat waiting for
+/// long enough. Send.
+pub struct DeliverySaved {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
+/// From Conversation to Outbox: say something before the answer, in passing.
+pub struct Remark {
+    /// In which turn.
+    pub turn: TurnId,
+    /// What.
+    pub text: &'static str,
 }
 
 /// From Outbox to Chunker: Telegram did not take the part; it may go into a larger one.
@@ -416,6 +455,33 @@ impl fmt::Display for CutChunk {
             usize::MAX => f.write_str("cut a chunk"),
             chars => write!(f, "cut a chunk, all that is there if it is more than {chars} characters"),
         }
+    }
+}
+
+impl fmt::Display for PartAttempted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempting to send up to byte {}", self.part.end_bytes)
+    }
+}
+
+impl fmt::Display for SaveDelivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.delivery.len() {
+            1 => write!(f, "save the delivery of turn {}: 1 part", self.turn),
+            parts => write!(f, "save the delivery of turn {}: {parts} parts", self.turn),
+        }
+    }
+}
+
+impl fmt::Display for DeliverySaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "delivery of turn {} saved", self.turn)
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "remark in turn {}", self.turn)
     }
 }
 

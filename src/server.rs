@@ -96,6 +96,7 @@ impl ServerError {
 /// A running server.
 pub struct Server {
     app: App,
+    api: BotApiClient,
     gate: Data<Gate>,
     store: Arc<dyn Store>,
     http: Option<ServerHandle>,
@@ -127,7 +128,8 @@ impl Server {
         let app = App::start(world, Settings::from_config(config, &bot, instructions)).await;
         let gate = Gate::new(app.intake(), secret, config.http.max_body_bytes);
         let grace = Duration::from_millis(config.shutdown.grace_ms);
-        let mut server = Self { app, gate: Data::new(gate), store, http: None, poller: None, grace };
+        let mut server =
+            Self { app, api: api.clone(), gate: Data::new(gate), store, http: None, poller: None, grace };
         if let Err(error) = api.set_my_commands(&commands::MENU).await {
             tracing::warn!("the menu of commands can't be set: {error}");
         }
@@ -203,6 +205,7 @@ impl Server {
         let ended = tokio::select! {
             biased;
             () = self.app.lost() => Err(ServerError::Lost),
+            () = self.api.revoked() => Err(ServerError::Telegram(TelegramError::Unauthorised("401".to_owned()))),
             Some(error) = poll_ended(poller) => Err(ServerError::Telegram(error)),
             () = stop => Ok(()),
         };

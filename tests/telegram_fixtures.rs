@@ -125,6 +125,7 @@ fn is_told_apart(answer: &Value, error: &TelegramError) -> bool {
         }
         TelegramError::Conflict(said) => answer["error_code"] == 409 && said == text,
         TelegramError::Server(said) => answer["error_code"].as_u64() >= Some(500) && said == text,
+        TelegramError::TopicGone(said) => said == text && text.contains("thread not found"),
         TelegramError::Refused(said) => {
             let told_by_code = [401, 403, 409, 429].map(|code| json!(code));
             said == text && !told_by_code.contains(&answer["error_code"])

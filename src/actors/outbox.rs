@@ -9,12 +9,13 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::domain::ids::ChatKey;
-use crate::domain::line::{BeatStyle, Call, Job, Line, Report, Step, Task};
+use crate::domain::line::{BeatStyle, Call, Job, Line, Report, Step, Task, Uncertain};
 use crate::domain::pacing::{Grant, Pacer};
+use crate::domain::record::Part;
 use crate::edge::telegram::{BotApi, Called, TelegramError};
 use crate::messages::{
-    Acknowledge, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, FirstChunk, Thinking,
-    TurnClosed, TurnEnded,
+    Acknowledge, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved,
+    FirstChunk, PartAttempted, Remark, Thinking, TurnClosed, TurnEnded,
 };
 use crate::port::{Port, Station, length, witness};
 
@@ -25,7 +26,9 @@ const TELEGRAM: Station = Station::shared("telegram");
 
 /// Whom the Outbox may tell what.
 pub struct OutboxPorts {
-    /// To Conversation: for the ledger.
+    /// To Conversation: for the ledger, before the send.
+    pub part_attempted: Port<PartAttempted>,
+    /// To Conversation: for the ledger, after it.
     pub chunk_delivered: Port<ChunkDelivered>,
     /// To Chunker.
     pub cut_chunk: Port<CutChunk>,
@@ -56,6 +59,8 @@ enum State {
     Calling,
     /// The Chunker cuts the part for this job.
     Cutting(Job),
+    /// The attempt goes on record before it is made.
+    Recording(Job),
     Waiting,
 }
 
@@ -67,6 +72,8 @@ pub struct OutboxSettings {
     /// What waits for a chat that must be paced is sent together when it is more than so many
     /// characters.
     pub merge_above_chars: usize,
+    /// What to do when Telegram did not answer a send.
+    pub uncertain: Uncertain,
 }
 
 impl Outbox {
@@ -183,11 +190,24 @@ impl Outbox {
                 }
                 None
             }
+            TelegramError::TopicGone(_) if self.to.topic.take().is_some() => {
+                self.line.failed(job, true, &error.to_string())
+            }
+            // The server is about to stop; the turn is taken up again when there is a token.
+            TelegramError::Unauthorised(_) => {
+                self.wait(LONGEST_WAIT, ctx);
+                self.line.failed(job, true, &error.to_string())
+            }
             _ if error.is_passing() => {
                 let wait = self.waits.get_or_insert_with(growing_waits).next().unwrap_or(LONGEST_WAIT);
                 tracing::warn!(chat = %self.to, "telegram call failed, trying again in {wait:?}: {error}");
                 self.wait(wait, ctx);
-                self.line.failed(job, true, &error.to_string())
+                match error {
+                    TelegramError::Uncertain(_) => {
+                        self.line.unanswered(job, self.settings.uncertain, &error.to_string())
+                    }
+                    _ => self.line.failed(job, true, &error.to_string()),
+                }
             }
             _ => {
                 tracing::error!(chat = %self.to, "telegram call given up: {error}");
@@ -305,16 +325,43 @@ impl Handler<ChunkReady> for Outbox {
 impl Handler<DeliverChunk> for Outbox {
     type Result = ();
 
-    fn handle(&mut self, DeliverChunk { turn, part, chunk }: DeliverChunk, ctx: &mut Context<Self>) {
+    fn handle(&mut self, DeliverChunk { turn, part, chunk }: DeliverChunk, _: &mut Context<Self>) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Cutting(job) if job.turn == turn => {
-                let call = Call::Send(chunk.text.clone());
                 let attempts = job.attempts + 1;
-                self.call(Job { task: Task::Deliver { part, chunk }, attempts, ..job }, call, ctx);
+                let end_bytes = chunk.end_bytes;
+                let attempt =
+                    Part { message_id: None, delivered: false, uncertain: false, attempts, end_bytes };
+                self.ports.part_attempted.tell_if_there(PartAttempted { turn, part: attempt });
+                self.state = State::Recording(Job { task: Task::Deliver { part, chunk }, attempts, ..job });
             }
             // The turn was ended meanwhile: nobody waits for the part any more.
             other => self.state = other,
         }
+    }
+}
+
+impl Handler<DeliverySaved> for Outbox {
+    type Result = ();
+
+    fn handle(&mut self, DeliverySaved { turn }: DeliverySaved, ctx: &mut Context<Self>) {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Recording(job) if job.turn == turn => {
+                if let Some(call) = self.line.call(&job) {
+                    self.call(job, call, ctx);
+                }
+            }
+            other => self.state = other,
+        }
+    }
+}
+
+impl Handler<Remark> for Outbox {
+    type Result = ();
+
+    fn handle(&mut self, Remark { turn, text }: Remark, ctx: &mut Context<Self>) {
+        self.line.push(turn, Task::Remark(text));
+        self.go_on(ctx);
     }
 }
 
@@ -323,7 +370,9 @@ impl Handler<TurnEnded> for Outbox {
 
     fn handle(&mut self, ended: TurnEnded, ctx: &mut Context<Self>) {
         self.line.close(ended.turn, ended.notice, ended.discard);
-        if ended.discard && matches!(&self.state, State::Cutting(job) if job.turn == ended.turn) {
+        let unsent =
+            matches!(&self.state, State::Cutting(job) | State::Recording(job) if job.turn == ended.turn);
+        if ended.discard && unsent {
             self.state = State::Idle;
         }
         self.go_on(ctx);

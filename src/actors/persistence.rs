@@ -11,11 +11,11 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::{ExponentialBuilder, Retryable};
 
 use crate::domain::ids::TurnId;
-use crate::domain::record::{Answer, NewTurn, Outcome, State};
+use crate::domain::record::{Answer, NewTurn, Outcome, Part, State};
 use crate::edge::store::{Recorded, Store, StoreError, Stored};
 use crate::messages::{
-    AnswerSaved, HistoryLoaded, LoadHistory, LoadUnfinished, RecordUpdate, SaveAnswer, SaveOutcome,
-    TurnSettled, UnfinishedLoaded, UpdateRecorded,
+    AnswerSaved, DeliverySaved, HistoryLoaded, LoadHistory, LoadUnfinished, RecordUpdate, SaveAnswer,
+    SaveDelivery, SaveOutcome, TurnSettled, UnfinishedLoaded, UpdateRecorded,
 };
 use crate::port::Port;
 
@@ -25,12 +25,19 @@ pub struct Persistence {
     turn_settled: Port<TurnSettled>,
     /// Writes owed, by turn; the first of each is under way.
     writes: HashMap<TurnId, VecDeque<Write>>,
+    /// Outboxes that wait for their ledger, each with the number of its wait.
+    ledgers: HashMap<TurnId, (u64, Port<DeliverySaved>)>,
+    waits: u64,
     /// Updates that may or may not be on record, because the store went away meanwhile. When one
     /// comes again and is a duplicate, its turn has never begun.
     uncertain: HashSet<TurnId>,
 }
 
+/// How long a send waits for its ledger: the store may be away, and the answer must go on.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
+
 enum Write {
+    Delivery(Vec<Part>),
     Answer { answer: Answer, reply_to: Port<AnswerSaved> },
     Outcome(Outcome),
 }
@@ -38,7 +45,14 @@ enum Write {
 impl Persistence {
     /// A Persistence over `store`, which tells Ingress of settled turns.
     pub fn new(store: Arc<dyn Store>, turn_settled: Port<TurnSettled>) -> Self {
-        Self { store, turn_settled, writes: HashMap::new(), uncertain: HashSet::new() }
+        Self {
+            store,
+            turn_settled,
+            writes: HashMap::new(),
+            ledgers: HashMap::new(),
+            waits: 0,
+            uncertain: HashSet::new(),
+        }
     }
 
     fn owe(&mut self, turn: TurnId, write: Write, ctx: &mut Context<Self>) {
@@ -56,6 +70,10 @@ impl Persistence {
         };
         let store = self.store.clone();
         let written = match write {
+            Write::Delivery(delivery) => {
+                let delivery = delivery.clone();
+                until_taken("save a delivery", move || store.save_delivery(turn, delivery.clone()))
+            }
             Write::Answer { answer, .. } => {
                 let answer = answer.clone();
                 until_taken("save an answer", move || store.save_answer(turn, answer.clone()))
@@ -74,10 +92,38 @@ impl Persistence {
         }
         match self.writes.get_mut(&turn).and_then(VecDeque::pop_front) {
             Some(Write::Answer { reply_to, .. }) => reply_to.tell_if_there(AnswerSaved { turn }),
+            // Only the last of them is the one that the Outbox waits for.
+            Some(Write::Delivery(_)) if !self.is_owed_delivery(turn) => self.ledger_saved(turn),
+            Some(Write::Delivery(_)) => {}
             Some(Write::Outcome(_)) => self.turn_settled.tell_if_there(TurnSettled { turn }),
             None => {}
         }
         self.write_next(turn, ctx);
+    }
+}
+
+impl Persistence {
+    fn await_ledger(&mut self, turn: TurnId, reply_to: Port<DeliverySaved>, ctx: &mut Context<Self>) {
+        self.waits += 1;
+        let wait = self.waits;
+        self.ledgers.insert(turn, (wait, reply_to));
+        ctx.run_later(LEDGER_PATIENCE, move |this, _| {
+            if this.ledgers.get(&turn).is_some_and(|(waiting, _)| *waiting == wait) {
+                tracing::warn!(%turn, "a part is sent before its attempt is on record: the store is slow or away");
+                this.ledger_saved(turn);
+            }
+        });
+    }
+
+    fn is_owed_delivery(&self, turn: TurnId) -> bool {
+        let mut writes = self.writes.get(&turn).into_iter().flatten();
+        writes.any(|write| matches!(write, Write::Delivery(_)))
+    }
+
+    fn ledger_saved(&mut self, turn: TurnId) {
+        if let Some((_, reply_to)) = self.ledgers.remove(&turn) {
+            reply_to.tell_if_there(DeliverySaved { turn });
+        }
     }
 }
 
@@ -180,5 +226,22 @@ impl Handler<SaveOutcome> for Persistence {
 
     fn handle(&mut self, SaveOutcome { turn, outcome }: SaveOutcome, ctx: &mut Context<Self>) {
         self.owe(turn, Write::Outcome(outcome), ctx);
+    }
+}
+
+impl Handler<SaveDelivery> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, request: SaveDelivery, ctx: &mut Context<Self>) {
+        let SaveDelivery { turn, delivery, reply_to } = request;
+        if let Some(reply_to) = reply_to {
+            self.await_ledger(turn, reply_to, ctx);
+        }
+        // A ledger that is still in the queue is out of date.
+        let writes = self.writes.entry(turn).or_default();
+        if writes.len() > 1 {
+            writes.pop_back_if(|write| matches!(write, Write::Delivery(_)));
+        }
+        self.owe(turn, Write::Delivery(delivery), ctx);
     }
 }

@@ -41,6 +41,7 @@ pub const EDGES: &[Edge] = &[
     edge("conversation", "TurnStarted", "heartbeat", "1: one turn runs at a time"),
     edge("conversation", "LoadHistory", "persistence", "1: one turn runs at a time"),
     edge("persistence", "HistoryLoaded", "conversation", "1: one turn runs at a time"),
+    edge("conversation", "Remark", "outbox", "1: one turn runs at a time"),
     edge("heartbeat", "Thinking", "outbox", "heartbeat.max_beats for each turn"),
     edge(
         "conversation",
@@ -56,6 +57,9 @@ pub const EDGES: &[Edge] = &[
     edge("chunker", "ChunkReady", "outbox", "1: said again when this is answered"),
     edge("outbox", "CutChunk", "chunker", "1: one call at a time"),
     edge("chunker", "DeliverChunk", "outbox", "1: answers CutChunk"),
+    edge("outbox", "PartAttempted", "conversation", "1: one call at a time"),
+    edge("conversation", "SaveDelivery", "persistence", "1: one call at a time"),
+    edge("persistence", "DeliverySaved", "outbox", "1: one call at a time"),
     edge("outbox", "ChunkReturned", "chunker", "1: one call at a time"),
     edge("outbox", "ChunkDelivered", "conversation", "1: one call at a time"),
     edge("conversation", "DiscardRest", "chunker", ONE_A_TURN),

@@ -35,6 +35,12 @@ pub const NOTHING_TO_STOP: &str = "There is nothing to stop.";
 /// `/retry`'s answer in a session without a question.
 pub const NOTHING_TO_RETRY: &str = "There is no question to ask again yet.";
 
+/// Said before an answer that had begun to show when the server stopped.
+pub const BEGUN_AGAIN: &str = "I was interrupted. Here is the answer from the beginning:";
+
+/// Said after an answer of which a part may not have arrived.
+pub const MAYBE_LOST: &str = "Telegram did not tell me whether a part of this answer reached you. Send /retry if something is missing.";
+
 /// Said when a defect of this server ended a turn.
 pub const BROKEN_INSIDE: &str =
     "Something broke inside me, and I lost this answer. Send /retry to ask again.";

@@ -30,6 +30,17 @@ pub enum BeatStyle {
     Typing,
 }
 
+/// What to do when Telegram did not answer a send, so that the chat may have it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Uncertain {
+    /// Send it again: no word is lost, some may come twice.
+    #[default]
+    Repeat,
+    /// Do not send it again, and say so: nothing comes twice, a part may be missing.
+    Note,
+}
+
 /// Something the chat is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -85,8 +96,10 @@ pub enum Task {
         /// The part.
         chunk: Chunk,
     },
-    /// Say something that is no part of an answer.
+    /// Say something with which the turn ends; a turn whose notice is refused has failed.
     Notice(String),
+    /// Say something in passing; it is lost when it is refused.
+    Remark(&'static str),
     /// Delete "✓" and "Thinking...".
     Clear,
     /// Report that all before is done.
@@ -246,6 +259,7 @@ impl Line {
                 }
             }
             Task::Notice(_) => on_screen.notice = message_id.map(Ok),
+            Task::Remark(_) => {}
             Task::Clear => on_screen.status.clear(),
             Task::Deliver { part, .. } => {
                 if *part == 1 || !on_screen.status.is_empty() {
@@ -272,6 +286,20 @@ impl Line {
         is_part
     }
 
+    /// Telegram did not answer: the part may be in the chat. With [`Uncertain::Note`] it is taken to
+    /// be there and noted in the ledger; with [`Uncertain::Repeat`] it is sent again, like anything
+    /// else that must arrive.
+    pub fn unanswered(&mut self, job: Job, uncertain: Uncertain, reason: &str) -> Option<Report> {
+        match (&job.task, uncertain) {
+            (Task::Deliver { .. }, Uncertain::Note) => {
+                let mut report = self.succeeded(job, None)?;
+                report.part.uncertain = true;
+                Some(report)
+            }
+            _ => self.failed(job, true, reason),
+        }
+    }
+
     /// The call failed. A `passing` failure puts what is owed back to the front of the line.
     pub fn failed(&mut self, job: Job, passing: bool, reason: &str) -> Option<Report> {
         if passing && self.is_worth_repeating(&job) {
@@ -290,14 +318,15 @@ impl Line {
 
     fn is_worth_repeating(&mut self, job: &Job) -> bool {
         match job.task {
-            Task::Deliver { .. } | Task::Notice(_) => true,
+            Task::Deliver { .. } | Task::Notice(_) | Task::Remark(_) => true,
             Task::Acknowledge => !self.on_screen(job.turn).answering,
             Task::Clear => job.attempts < CLEAR_ATTEMPTS,
             Task::Think { .. } | Task::Cut | Task::Close => false,
         }
     }
 
-    fn call(&mut self, job: &Job) -> Option<Call> {
+    /// The call that a job is; none when it is not wanted any more.
+    pub fn call(&mut self, job: &Job) -> Option<Call> {
         let style = self.style;
         let on_screen = self.on_screen(job.turn);
         match &job.task {
@@ -306,6 +335,7 @@ impl Line {
             Task::Think { seconds } => Some(beat(style, *seconds, on_screen.counting)),
             Task::Deliver { chunk, .. } => Some(Call::Send(chunk.text.clone())),
             Task::Notice(text) => Some(Call::Send(text.clone())),
+            Task::Remark(text) => Some(Call::Send((*text).to_owned())),
             Task::Clear => (!on_screen.status.is_empty()).then(|| Call::Delete(on_screen.status.clone())),
             Task::Cut | Task::Close => None,
         }
@@ -357,7 +387,8 @@ fn report(job: Job, message_id: Option<i64>, refused: Option<String>) -> Report 
         Task::Deliver { part, chunk } => (part, chunk.end_bytes),
         _ => (0, 0),
     };
-    let part = Part { message_id, delivered: refused.is_none(), attempts: job.attempts, end_bytes };
+    let (delivered, attempts) = (refused.is_none(), job.attempts);
+    let part = Part { message_id, delivered, uncertain: false, attempts, end_bytes };
     Report { turn: job.turn, number, part, refused }
 }
 

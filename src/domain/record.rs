@@ -131,8 +131,12 @@ impl State {
 pub struct Part {
     /// Telegram's id of the message that shows it; none when it was refused.
     pub message_id: Option<i64>,
-    /// Whether the chat has it.
+    /// Whether the chat has it, as far as is known. An entry that is not delivered and has no
+    /// message was attempted: the chat may have it.
     pub delivered: bool,
+    /// Telegram did not answer, and it was not sent again (`delivery.uncertain = "note"`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncertain: bool,
     /// Calls made for it.
     pub attempts: u32,
     /// Where the part ends in the answer, in bytes of UTF-8: what comes after is still owed.

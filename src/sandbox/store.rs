@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, State, StoredTurn, place_after};
+use crate::domain::record::{Answer, NewTurn, Outcome, Part, State, StoredTurn, place_after};
 use crate::edge::store::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
 
 /// A store without a disk. Clones are handles on the same turns.
@@ -98,6 +98,13 @@ impl Store for MemoryStore {
             turn.usage = answer.usage;
             turn.timings = answer.timings;
             *shelf.answers_written.entry(id).or_default() += 1;
+            Ok(())
+        })
+    }
+
+    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()> {
+        self.with(|shelf| {
+            found(shelf, id)?.delivery = delivery;
             Ok(())
         })
     }

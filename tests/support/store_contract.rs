@@ -78,8 +78,8 @@ fn answer(text: &str) -> Answer {
 }
 
 fn outcome(state: State) -> Outcome {
-    let shown = Part { message_id: Some(99), delivered: true, attempts: 3, end_bytes: 12 };
-    let refused = Part { message_id: None, delivered: false, attempts: 1, end_bytes: 20 };
+    let shown = Part { message_id: Some(99), delivered: true, uncertain: false, attempts: 3, end_bytes: 12 };
+    let refused = Part { message_id: None, delivered: false, uncertain: false, attempts: 1, end_bytes: 20 };
     let failure = (state == State::Failed).then(|| "the model is away".to_owned());
     Outcome { state, failure, delivery: vec![shown, refused], timings: timings(Some(30), Some(90)) }
 }

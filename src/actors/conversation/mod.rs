@@ -20,7 +20,8 @@ use crate::domain::record::{Kind, Outcome, Part, State, StoredTurn, Timings};
 use crate::domain::turn::Failure;
 use crate::messages::{
     AbandonTurn, Acknowledge, AnswerSaved, ChunkDelivered, DiscardRest, HistoryLoaded, LoadHistory,
-    SaveAnswer, SaveOutcome, TurnClosed, TurnEnded, TurnStarted, UserSaid,
+    PartAttempted, Remark, SaveAnswer, SaveDelivery, SaveOutcome, TurnClosed, TurnEnded, TurnStarted,
+    UserSaid,
 };
 use crate::port::Station;
 
@@ -77,7 +78,12 @@ impl Conversation {
         let Some(stored) = self.waiting.pop_front() else { return };
         let place = stored.place();
         let kind = stored.kind;
-        self.running = Some(Running::new(stored));
+        let interrupted = stored.state == State::Accepted && !stored.delivery.is_empty();
+        let turn = stored.id;
+        self.running = Some(Running::new(stored, self.settings.uncertain));
+        if interrupted {
+            self.ports.remark.tell_if_there(Remark { turn, text: commands::BEGUN_AGAIN });
+        }
         match kind {
             Kind::Text | Kind::Retry => self.begin_question(ctx),
             Kind::Restart => {
@@ -164,15 +170,15 @@ impl Conversation {
             let timings = self.timed(aside.accepted);
             return self.save_outcome(&closed, aside.state, aside.failure, Vec::new(), timings);
         }
-        let Some(running) = self.running.take_if(|running| running.stored.id == closed.turn) else { return };
+        let running = self.running.take_if(|running| running.stored.id == closed.turn);
+        let Some(mut running) = running else { return };
         if running.stopped {
             self.save_answer(&running);
         }
-        let timings = running.timings;
-        let Running { state, failure, ledger, .. } = &running;
-        self.save_outcome(&closed, *state, failure.clone(), ledger.clone(), timings);
+        let (kind, messages, answered) = running.for_history();
+        let (state, failure, timings) = (running.state, running.failure.take(), running.timings);
+        self.save_outcome(&closed, state, failure, running.final_ledger(), timings);
         if let Some(history) = &mut self.history {
-            let (kind, messages, answered) = running.for_history();
             history.ended(kind, messages, answered);
         }
         self.begin_next(ctx);
@@ -255,9 +261,28 @@ impl Handler<ChunkDelivered> for Conversation {
         running.delivered(report.part, now_ms);
         match report.refused {
             Some(reason) => self.fail(Failure::silent(reason), ctx),
-            None if running.is_all_delivered() => self.end(State::Delivered, None, None, false),
-            None => {}
+            None if running.is_all_delivered() => {
+                let notice = running.has_gaps().then(|| commands::MAYBE_LOST.to_owned());
+                self.end(State::Delivered, None, notice, false);
+            }
+            None => {
+                let delivery = running.ledger.clone();
+                let confirmed = SaveDelivery { turn: report.turn, delivery, reply_to: None };
+                self.ports.save_delivery.tell_if_there(confirmed);
+            }
         }
+    }
+}
+
+impl Handler<PartAttempted> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, PartAttempted { turn, part }: PartAttempted, _: &mut Context<Self>) {
+        let running = self.running.as_mut().filter(|running| running.stored.id == turn);
+        let Some(running) = running else { return };
+        let delivery = running.attempted(part);
+        let reply_to = Some(self.ports.delivery_saved.clone());
+        self.ports.save_delivery.tell_if_there(SaveDelivery { turn, delivery, reply_to });
     }
 }
 

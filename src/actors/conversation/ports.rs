@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::history::Limits;
+use crate::domain::line::Uncertain;
 use crate::domain::time::Clock;
 use crate::domain::turn::TurnRules;
 use crate::edge::llm::Model;
 use crate::edge::tools::Toolbox;
 use crate::messages::{
-    Acknowledge, AnswerEnded, AnswerSaved, DeltaArrived, DiscardRest, HistoryLoaded, LoadHistory, SaveAnswer,
-    SaveOutcome, TurnEnded, TurnStarted,
+    Acknowledge, AnswerEnded, AnswerSaved, DeliverySaved, DeltaArrived, DiscardRest, HistoryLoaded,
+    LoadHistory, Remark, SaveAnswer, SaveDelivery, SaveOutcome, TurnEnded, TurnStarted,
 };
 use crate::port::Port;
 
@@ -30,6 +31,12 @@ pub struct ConversationPorts {
     pub answer_ended: Port<AnswerEnded>,
     /// To Chunker.
     pub discard_rest: Port<DiscardRest>,
+    /// To Outbox.
+    pub remark: Port<Remark>,
+    /// To Persistence.
+    pub save_delivery: Port<SaveDelivery>,
+    /// Given to Persistence for its answer, which goes to the Outbox.
+    pub delivery_saved: Port<DeliverySaved>,
     /// To Heartbeat.
     pub heartbeat_turn_ended: Port<TurnEnded>,
     /// To Outbox.
@@ -51,6 +58,8 @@ pub struct ConversationSettings {
     pub history: Limits,
     /// When the model is asked and tools run.
     pub rules: TurnRules,
+    /// What to make of a part of which it is not known whether the chat has it.
+    pub uncertain: Uncertain,
     /// For one tool call.
     pub tool_timeout: Duration,
 }

@@ -4,6 +4,7 @@ use actix::{Actor, AsyncContext, SpawnHandle};
 
 use super::Conversation;
 use crate::domain::chat::ChatMessage;
+use crate::domain::line::Uncertain;
 use crate::domain::record::{Answer, Kind, Part, State, StoredTurn, Timings};
 use crate::domain::turn::Turn;
 
@@ -14,6 +15,8 @@ pub(super) struct Running {
     /// The model's call or the tools at work.
     pub call: Option<SpawnHandle>,
     pub ledger: Vec<Part>,
+    /// The ledger's last part is on its way.
+    attempting: bool,
     /// Bytes of the answer that the chat had before this process took the turn up.
     pub base_bytes: usize,
     pub timings: Timings,
@@ -25,13 +28,31 @@ pub(super) struct Running {
     pub failure: Option<String>,
 }
 
+/// The ledger of a turn as this process takes it up. Parts of an answer that is not on record are
+/// of no use: the answer will be another. A part that was attempted, with no word of what became of
+/// it, is there or not as the operator decides.
+fn taken_up(stored: &mut StoredTurn, uncertain: Uncertain) -> Vec<Part> {
+    if stored.state != State::Answered {
+        return Vec::new();
+    }
+    let mut ledger = std::mem::take(&mut stored.delivery);
+    if let Some(last) = ledger.pop_if(|part| !part.delivered)
+        && uncertain == Uncertain::Note
+    {
+        ledger.push(Part { delivered: true, uncertain: true, ..last });
+    }
+    ledger
+}
+
 impl Running {
-    pub fn new(stored: StoredTurn) -> Self {
+    pub fn new(mut stored: StoredTurn, uncertain: Uncertain) -> Self {
+        let ledger = taken_up(&mut stored, uncertain);
         Self {
             turn: None,
             call: None,
-            base_bytes: stored.delivery.iter().map(|part| part.end_bytes).max().unwrap_or(0),
-            ledger: stored.delivery.clone(),
+            base_bytes: ledger.iter().map(|part| part.end_bytes).max().unwrap_or(0),
+            ledger,
+            attempting: false,
             timings: stored.timings,
             complete: false,
             stopped: false,
@@ -54,6 +75,17 @@ impl Running {
         self.is_open() && matches!(self.stored.kind, Kind::Text | Kind::Retry)
     }
 
+    /// Some of its parts may not have reached the chat, and were not sent again.
+    pub fn has_gaps(&self) -> bool {
+        self.ledger.iter().any(|part| part.uncertain)
+    }
+
+    /// The ledger at the end: without a part that was to be sent and is not wanted any more.
+    pub fn final_ledger(&mut self) -> Vec<Part> {
+        self.forget_attempt();
+        std::mem::take(&mut self.ledger)
+    }
+
     pub fn close(&mut self, state: State, failure: Option<String>) {
         self.state = state;
         self.failure = failure;
@@ -65,7 +97,23 @@ impl Running {
         }
     }
 
+    /// A part is about to be sent: the ledger as it is to be on record before that.
+    pub fn attempted(&mut self, mut part: Part) -> Vec<Part> {
+        part.end_bytes += self.base_bytes;
+        self.forget_attempt();
+        self.ledger.push(part);
+        self.attempting = true;
+        self.ledger.clone()
+    }
+
+    fn forget_attempt(&mut self) {
+        if std::mem::take(&mut self.attempting) {
+            self.ledger.pop();
+        }
+    }
+
     pub fn delivered(&mut self, mut part: Part, now_ms: u64) {
+        self.forget_attempt();
         part.end_bytes += self.base_bytes;
         if part.delivered {
             self.timings.first_chunk_ms.get_or_insert(now_ms);
@@ -100,11 +148,11 @@ impl Running {
     }
 
     /// What the history keeps: what was asked, all messages, and whether it was answered.
-    pub fn for_history(mut self) -> (Kind, Vec<ChatMessage>, bool) {
+    pub fn for_history(&self) -> (Kind, Vec<ChatMessage>, bool) {
         let answered = self.state == State::Delivered && self.shown_bytes() > 0;
-        let messages = self.messages().unwrap_or_else(|| match self.turn.take() {
+        let messages = self.messages().unwrap_or_else(|| match &self.turn {
             Some(turn) => turn.messages().to_vec(),
-            None => std::mem::take(&mut self.stored.messages),
+            None => self.stored.messages.clone(),
         });
         (self.stored.kind, messages, answered)
     }

@@ -54,7 +54,7 @@ async fn kitchen() -> (Arc<dyn Store>, tempfile::TempDir) {
         Timings { accepted_at_ms: 1_700_000_000_001, first_delta_ms: Some(30), ..Timings::default() };
     let id = |update| TurnId { bot: 7, update };
     store.save_answer(id(1), Answer { messages, stopped: true, usage: None, timings }).await.unwrap();
-    let part = Part { message_id: Some(9), delivered: true, attempts: 2, end_bytes: 9 };
+    let part = Part { message_id: Some(9), delivered: true, uncertain: false, attempts: 2, end_bytes: 9 };
     let delivered = Outcome { state: State::Delivered, failure: None, delivery: vec![part], timings };
     store.save_outcome(id(1), delivered).await.unwrap();
     let timings = Timings { accepted_at_ms: 1_700_000_000_002, ..timings };

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
 
 /// What became of a request to record an update.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +78,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Refused`] when the turn is not on record.
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()>;
+
+    /// Writes the delivery ledger, and nothing else.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the turn is not on record.
+    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()>;
 
     /// Writes how the turn ended.
     ///

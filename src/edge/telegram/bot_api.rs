@@ -5,6 +5,7 @@
 //! answer, and takes an answer whose message it can't read whole for a failure although the
 //! message is in the chat. Here each of these is told apart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
@@ -18,6 +19,7 @@ use teloxide_core::payloads::{
 };
 use teloxide_core::requests::Payload;
 use teloxide_core::types::{BotCommand, ChatAction, ChatId, MessageId, ThreadId};
+use tokio::sync::Notify;
 
 use super::{BotApi, Called, TelegramError};
 use crate::domain::ids::ChatKey;
@@ -29,6 +31,7 @@ pub struct BotApiClient {
     /// Holds the token: never shown.
     base: String,
     timeout: Duration,
+    revoked: Arc<Notify>,
 }
 
 /// Who the bot is.
@@ -87,7 +90,13 @@ impl BotApiClient {
     /// A client for the bot with `token` at `api_url`; each call may take `timeout`.
     pub fn new(client: Client, api_url: &str, token: &str, timeout: Duration) -> Self {
         let base = format!("{}/bot{token}", api_url.trim_end_matches('/'));
-        Self { client, base, timeout }
+        Self { client, base, timeout, revoked: Arc::default() }
+    }
+
+    /// Waits until Telegram no longer knows the token: nothing works any more until the operator has
+    /// another.
+    pub async fn revoked(&self) {
+        self.revoked.notified().await;
     }
 
     /// `getMe`: who the bot is.
@@ -161,7 +170,11 @@ impl BotApiClient {
         let response = request.send().await.map_err(no_answer)?;
         let status = response.status();
         let body = response.bytes().await.map_err(no_answer)?;
-        read_answer(status, &body)
+        let answer = read_answer(status, &body);
+        if matches!(answer, Err(TelegramError::Unauthorised(_))) {
+            self.revoked.notify_one();
+        }
+        answer
     }
 }
 
@@ -197,6 +210,7 @@ fn refusal<R>(status: StatusCode, envelope: Envelope<R>) -> TelegramError {
         403 => TelegramError::ChatClosed(text),
         409 => TelegramError::Conflict(text),
         500.. => TelegramError::Server(text),
+        400 if text.contains("message thread not found") => TelegramError::TopicGone(text),
         _ if closes_chat(&text) => TelegramError::ChatClosed(text),
         _ => TelegramError::Refused(text),
     }

@@ -22,6 +22,9 @@ pub enum TelegramError {
     /// The chat can't be written to: the bot was blocked, the user or the chat is gone.
     #[error("the chat can't be written to: {0}")]
     ChatClosed(String),
+    /// The forum topic does not exist any more.
+    #[error("the topic is gone: {0}")]
+    TopicGone(String),
     /// 401 or 404 for every method: the token is wrong or was revoked.
     #[error("telegram does not know the bot's token ({0}); check TELEGRAM_BOT_TOKEN")]
     Unauthorised(String),

@@ -207,6 +207,7 @@ fn told_apart(error: ApiError) -> TelegramError {
         429 => TelegramError::RetryAfter(Duration::from_secs(error.retry_after_s.unwrap_or(1))),
         401 | 404 => TelegramError::Unauthorised(text),
         403 => TelegramError::ChatClosed(text),
+        400 if text.contains("message thread not found") => TelegramError::TopicGone(text),
         400 if text.contains("chat not found") => TelegramError::ChatClosed(text),
         409 => TelegramError::Conflict(text),
         500.. => TelegramError::Server(text),

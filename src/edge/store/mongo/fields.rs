@@ -30,6 +30,16 @@ pub(super) fn of_answer(answer: &Answer) -> impl Serialize {
 }
 
 #[derive(Serialize)]
+struct DeliveryFields<'a> {
+    delivery: &'a [Part],
+}
+
+/// What a ledger sets.
+pub(super) fn of_delivery(delivery: &[Part]) -> impl Serialize {
+    DeliveryFields { delivery }
+}
+
+#[derive(Serialize)]
 struct OutcomeFields<'a> {
     state: State,
     failure: Option<&'a str>,

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
 use errors::during;
 
 /// How long one call may take before it counts as failed: longer than the driver's own waits.
@@ -112,6 +112,10 @@ impl Store for MongoStore {
 
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
         self.with(|inside| async move { inside.update(id, &fields::of_answer(&answer)).await })
+    }
+
+    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()> {
+        self.with(move |inside| async move { inside.update(id, &fields::of_delivery(&delivery)).await })
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {

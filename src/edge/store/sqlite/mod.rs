@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, StoredTurn};
+use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
 use reader::Reader;
 use writer::Writer;
 
@@ -86,6 +86,10 @@ impl Store for SqliteStore {
 
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
         self.writer.run(move |connection| writes::save_answer(connection, id, &answer))
+    }
+
+    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()> {
+        self.writer.run(move |connection| writes::save_delivery(connection, id, &delivery))
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 use super::errors::during;
 use super::{Recorded, StoreError, rows};
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, Place, State, StoredTurn, place_after};
+use crate::domain::record::{Answer, NewTurn, Outcome, Part, Place, State, StoredTurn, place_after};
 
 /// Adds a turn at the end of its conversation unless it is there already.
 pub(super) fn record(connection: &Connection, new: NewTurn) -> Result<Recorded, StoreError> {
@@ -48,6 +48,23 @@ pub(super) fn save_answer(connection: &Connection, id: TurnId, answer: &Answer) 
         ":stopped": answer.stopped,
         ":usage": answer.usage.as_ref().map(rows::json).transpose()?,
         ":timings": rows::json(&answer.timings)?,
+    });
+    on_record(id, changed.map_err(&failed)?)
+}
+
+/// Writes the ledger and nothing else.
+pub(super) fn save_delivery(
+    connection: &Connection,
+    id: TurnId,
+    delivery: &[Part],
+) -> Result<(), StoreError> {
+    let failed = during("save a delivery ledger");
+    let mut update = connection
+        .prepare_cached("UPDATE turns SET delivery = :delivery WHERE _id = :_id")
+        .map_err(&failed)?;
+    let changed = update.execute(named_params! {
+        ":_id": id.to_string(),
+        ":delivery": rows::json(&delivery)?,
     });
     on_record(id, changed.map_err(&failed)?)
 }
