@@ -7,6 +7,7 @@ pub mod commands;
 pub mod history;
 pub mod ids;
 pub mod line;
+pub mod markdown;
 pub mod pacing;
 pub mod record;
 pub mod time;

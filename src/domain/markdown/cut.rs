@@ -1,0 +1,100 @@
+//! Cutting an answer in Markdown into sends, as it comes.
+
+use super::document::Document;
+use super::entities::{Entity, Rendered, rendered, trimmed};
+use super::glyph::Glyph;
+use super::place;
+use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
+
+/// One send's worth of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkdownChunk {
+    /// What to send. Never blank, and without white space at its ends.
+    pub text: String,
+    /// How it looks.
+    pub entities: Vec<Entity>,
+    /// Where it ends in the answer's source, in bytes.
+    pub end_bytes: usize,
+}
+
+/// Takes an answer's source as it comes and gives back what to send.
+///
+/// Its chunks, one after the other, are the [rendering](super::render) of the answer to the
+/// letter, but for white space where it was cut. They depend on the source and on the limits they
+/// were asked for with, not on how the source arrived or on when they were asked for.
+#[derive(Debug)]
+pub struct MarkdownCutter {
+    boundary: Boundary,
+    document: Document,
+    complete: bool,
+    /// Where the last chunk ended in the source.
+    sent_bytes: usize,
+}
+
+impl MarkdownCutter {
+    /// A cutter that cuts where `boundary` says: after as many characters of the rendering as a
+    /// send may hold, or where a reader would.
+    pub fn new(boundary: Boundary) -> Self {
+        Self { boundary, document: Document::new(), complete: false, sent_bytes: 0 }
+    }
+
+    /// A cutter for the rest of an answer that begins with `source`, of which the chat has all up
+    /// to `end_bytes`, the end of a chunk.
+    pub fn resume(mut self, source: &str, end_bytes: usize) -> Self {
+        self.push(source);
+        self.sent_bytes = end_bytes;
+        self
+    }
+
+    /// Takes more of the answer.
+    pub fn push(&mut self, text: &str) {
+        self.document.push(text);
+    }
+
+    /// The next send of at most `limit_chars` characters as rendered, if there is enough for one
+    /// and no more text can change it; with `complete`, the rest of the answer is there and comes
+    /// out however short.
+    pub fn next(&mut self, complete: bool, limit_chars: usize) -> Option<MarkdownChunk> {
+        if complete && !std::mem::replace(&mut self.complete, true) {
+            self.document.finish(false);
+        }
+        self.drop_sent();
+        let glyphs = &mut self.document.out.glyphs;
+        let window = place::window(glyphs.iter(), limit_chars.max(1), MESSAGE_UTF16);
+        match window {
+            Some(window) if self.boundary == Boundary::Exact => self.take(window.max(1)),
+            Some(window) => {
+                let cut = place::natural(glyphs.make_contiguous(), window);
+                self.take(cut.max(1))
+            }
+            None if self.complete => self.take_rest(),
+            None => None,
+        }
+    }
+
+    /// Drops what the chat has, and the white space behind it.
+    fn drop_sent(&mut self) {
+        let sent = self.sent_bytes;
+        let glyphs = &mut self.document.out.glyphs;
+        while glyphs.front().is_some_and(|glyph| glyph.end <= sent || glyph.ch.is_whitespace()) {
+            glyphs.pop_front();
+        }
+    }
+
+    fn take(&mut self, cut: usize) -> Option<MarkdownChunk> {
+        let out = &mut self.document.out;
+        let glyphs: Vec<Glyph> = out.glyphs.drain(..cut.min(out.glyphs.len())).collect();
+        let end_bytes = trimmed(&glyphs).last()?.end;
+        self.sent_bytes = end_bytes;
+        let Rendered { text, entities } = rendered(&glyphs, &out.names);
+        Some(MarkdownChunk { text, entities, end_bytes })
+    }
+
+    /// All that is left: up to the end of the source, closing marks and all.
+    fn take_rest(&mut self) -> Option<MarkdownChunk> {
+        let mut chunk = self.take(usize::MAX)?;
+        chunk.end_bytes = chunk.end_bytes.max(self.document.length());
+        self.sent_bytes = chunk.end_bytes;
+        Some(chunk)
+    }
+}

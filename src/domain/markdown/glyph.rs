@@ -1,0 +1,106 @@
+//! The rendered answer, character by character: what [`super::document`] makes and
+//! [`super::cut`] cuts.
+
+/// How a character looks. `0` is "none" in the numbered members; equal numbers are one entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Style {
+    pub bold: bool,
+    pub italic: bool,
+    pub strike: bool,
+    pub code: bool,
+    /// A link of [`Names`].
+    pub link: u32,
+    /// A code block or table of [`Names`].
+    pub pre: u32,
+    /// A block quote.
+    pub quote: u32,
+}
+
+/// What the style of a character can say, from the outermost entity to the innermost.
+pub(super) const ATTRIBUTES: usize = 7;
+
+impl Style {
+    /// The attributes as numbers, in the order in which entities that begin and end together nest.
+    pub fn attributes(self) -> [u32; ATTRIBUTES] {
+        [
+            self.quote,
+            self.link,
+            u32::from(self.bold),
+            u32::from(self.italic),
+            u32::from(self.strike),
+            u32::from(self.code),
+            self.pre,
+        ]
+    }
+}
+
+/// How good a place before a character is for a cut, as far as the blocks are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Stop {
+    /// The text alone tells.
+    #[default]
+    Inside,
+    /// A line ends.
+    Line,
+    /// A list item, a table row, or a stretch of code ends.
+    Item,
+    /// A block ends.
+    Block,
+}
+
+/// One character of the rendered answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Glyph {
+    pub ch: char,
+    /// Where in the source, in bytes, the character is told in full. Never less than that of the
+    /// glyph before, and more wherever neither of the two is white space.
+    pub end: usize,
+    pub style: Style,
+    pub stop: Stop,
+}
+
+/// What the numbers of a [`Style`] stand for.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    links: Vec<String>,
+    languages: Vec<Option<String>>,
+    quotes: u32,
+}
+
+impl Names {
+    /// A number for a link to `url`.
+    pub fn link(&mut self, url: &str) -> u32 {
+        self.links.push(url.to_owned());
+        number(self.links.len())
+    }
+
+    /// A number for a code block.
+    pub fn pre(&mut self, language: Option<String>) -> u32 {
+        self.languages.push(language);
+        number(self.languages.len())
+    }
+
+    /// A number for a block quote.
+    pub fn quote(&mut self) -> u32 {
+        self.quotes = self.quotes.saturating_add(1);
+        self.quotes
+    }
+
+    /// The address of a link.
+    pub fn url(&self, link: u32) -> &str {
+        at(&self.links, link).map_or("", String::as_str)
+    }
+
+    /// The language of a code block.
+    pub fn language(&self, pre: u32) -> Option<&str> {
+        at(&self.languages, pre).and_then(Option::as_deref)
+    }
+}
+
+fn number(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn at<T>(names: &[T], number: u32) -> Option<&T> {
+    names.get(usize::try_from(number).ok()?.checked_sub(1)?)
+}

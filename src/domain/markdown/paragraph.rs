@@ -1,0 +1,282 @@
+//! Paragraphs and headings, read piece by piece.
+//!
+//! A piece ends at the first white space behind [`PIECE_CHARS`] characters where no mark is open;
+//! where there is none within [`LOOK_AHEAD`] characters, at the white space where the least is.
+//! The text alone says where pieces end, so a piece can be read as soon as its end is there.
+
+use super::cursor::is_space;
+use super::entities::cluster_starts;
+use super::glyph::Style;
+use super::inline::{self, Ink, Place};
+use super::marks;
+use super::out::{Lead, Out, Shape};
+use super::table;
+use super::{LOOK_AHEAD, glyph::Stop};
+
+/// Characters of a piece, at least.
+const PIECE_CHARS: usize = 64;
+/// Characters that a line may have to become a heading by an underline.
+const UNDERLINED_CHARS: usize = 80;
+
+/// Where a line of a paragraph comes from.
+#[derive(Debug, Clone)]
+struct Line {
+    /// Where it begins in the paragraph's text.
+    start: usize,
+    /// Where it begins in the source.
+    source: usize,
+    marks: Vec<usize>,
+}
+
+/// A paragraph or heading that is being read.
+#[derive(Debug)]
+pub(super) struct Paragraph {
+    lead: Lead,
+    shape: Shape,
+    /// What is not written yet.
+    text: String,
+    lines: Vec<Line>,
+    /// Lines so far, written or not.
+    count: usize,
+    /// Where the last line begins in the text.
+    last_line: usize,
+    /// The last line, written or not.
+    line: String,
+    begun: bool,
+    /// How long the text must be to look for pieces again.
+    look_at: usize,
+    /// What ends the formula that a line began.
+    formula: Option<&'static str>,
+}
+
+impl Paragraph {
+    /// A paragraph without text.
+    pub fn new(lead: Lead, shape: Shape) -> Self {
+        Self {
+            lead,
+            shape,
+            text: String::new(),
+            lines: Vec::new(),
+            count: 0,
+            last_line: 0,
+            line: String::new(),
+            begun: false,
+            look_at: 0,
+            formula: None,
+        }
+    }
+
+    /// A line begins at `source`.
+    pub fn line(&mut self, source: usize, marks: Vec<usize>) {
+        if self.count > 0 {
+            self.text.push('\n');
+        }
+        self.count += 1;
+        self.last_line = self.text.len();
+        self.line.clear();
+        self.look_at = 0;
+        self.lines.push(Line { start: self.text.len(), source, marks });
+    }
+
+    /// More of the line is there.
+    pub fn push(&mut self, text: &str, out: &mut Out) {
+        let mut text = text;
+        if self.line.is_empty() {
+            let shown = text.trim_start_matches(is_space);
+            if let Some(line) = self.lines.last_mut() {
+                line.source += text.len() - shown.len();
+            }
+            text = shown;
+        }
+        self.text.push_str(text);
+        self.line.push_str(text);
+        self.write_pieces(out);
+    }
+
+    /// The line is there to its end.
+    pub fn line_ends(&mut self) {
+        let line = &self.line;
+        self.formula = match self.formula {
+            Some(end) => Some(end).filter(|end| !line.contains(end)),
+            None => [(r"\[", r"\]"), ("$$", "$$")]
+                .into_iter()
+                .find(|(start, end)| {
+                    line.get(start.len()..).is_some_and(|rest| line.starts_with(start) && !rest.contains(end))
+                })
+                .map(|(_, end)| end),
+        };
+        let length = self.text.trim_end_matches(['\r']).len();
+        self.text.truncate(length);
+    }
+
+    /// Whether the lines that come are part of a formula.
+    pub fn in_formula(&self) -> bool {
+        self.formula.is_some()
+    }
+
+    /// Whether an underline would make it a heading.
+    pub fn can_be_underlined(&self) -> bool {
+        self.count == 1 && !self.begun && self.text.chars().nth(UNDERLINED_CHARS).is_none()
+    }
+
+    /// It is a heading.
+    pub fn underlined(&mut self) {
+        self.shape = Shape::Heading;
+    }
+
+    /// The cells of the last line, if a delimiter row would make it a table's header.
+    pub fn header_cells(&self) -> Option<usize> {
+        self.may_be_header(true).then(|| table::cells(&self.line).len())
+    }
+
+    /// The last line is a table's header: what comes before it is the paragraph.
+    pub fn split_header(mut self, out: &mut Out) -> (Lead, String, usize) {
+        let line = self.text.split_off(self.last_line);
+        let source = self.lines.pop().map_or(0, |line| line.source);
+        let mut lead = self.lead.clone();
+        if self.count > 1 {
+            self.text.pop();
+            lead.markers.clear();
+            lead.marks.clear();
+            lead.blank = false;
+            self.finish(out, false);
+        }
+        (lead, line, source)
+    }
+
+    fn may_be_header(&self, ended: bool) -> bool {
+        let line = &self.line;
+        (self.count == 1 || line.starts_with('|'))
+            && !self.in_formula()
+            && table::is_row(line, ended) != Some(false)
+            && self.shape == Shape::Text
+    }
+
+    /// Writes what is decided.
+    fn write_pieces(&mut self, out: &mut Out) {
+        while self.text.len() >= self.look_at {
+            let decided = self.decided();
+            let piece = self.text.get(..decided).and_then(|text| piece(text, self.least()));
+            let Some((end, next)) = piece else {
+                self.look_at = self.text.len() + PIECE_CHARS.max(self.text.len() / 4);
+                return;
+            };
+            self.write(end, next, Place::Paragraph, out);
+        }
+    }
+
+    fn least(&self) -> usize {
+        if self.shape == Shape::Heading { LOOK_AHEAD } else { PIECE_CHARS }
+    }
+
+    /// How much of the text cannot become something else: a heading or a table.
+    fn decided(&self) -> usize {
+        if self.shape == Shape::Text && self.can_be_underlined() {
+            return 0;
+        }
+        if self.may_be_header(false) { self.last_line.saturating_sub(1) } else { self.text.len() }
+    }
+
+    /// Writes the text before `end`, and the white space up to `next`.
+    fn write(&mut self, end: usize, next: usize, place: Place, out: &mut Out) {
+        if !std::mem::replace(&mut self.begun, true) {
+            out.begin(&self.lead, self.shape);
+        }
+        let mut inks = inline::read(self.text.get(..end).unwrap_or_default(), place, &mut out.names);
+        let space = self.text.get(end..next).unwrap_or_default();
+        if space.contains('\n') {
+            inks.push(Ink { ch: '\n', style: Style::default(), end: next });
+        } else {
+            let ink = |(start, c): (usize, char)| Ink {
+                ch: c,
+                style: Style::default(),
+                end: end + start + c.len_utf8(),
+            };
+            inks.extend(space.char_indices().map(ink));
+        }
+        for ink in inks {
+            self.ink(ink, out);
+        }
+        self.forget(next);
+    }
+
+    fn ink(&self, ink: Ink, out: &mut Out) {
+        let bold = ink.style.bold || self.shape == Shape::Heading && !ink.style.code;
+        let style = Style { bold, quote: self.lead.quote, ..ink.style };
+        let line = self.lines.partition_point(|line| line.start < ink.end).saturating_sub(1);
+        if ink.ch == '\n' {
+            let next = self.lines.partition_point(|line| line.start <= ink.end).saturating_sub(1);
+            let next = self.lines.get(next).filter(|line| line.start == ink.end);
+            let marks = next.map_or(&[][..], |line| &line.marks);
+            out.line_end(1, Stop::Line, style);
+            out.line_start(self.lead.indent, marks, style);
+        } else if let Some(line) = self.lines.get(line) {
+            out.put(ink.ch, line.source + ink.end.saturating_sub(line.start), style);
+        }
+    }
+
+    /// Drops the text before `next`.
+    fn forget(&mut self, next: usize) {
+        self.text.drain(..next.min(self.text.len()));
+        self.last_line = self.last_line.saturating_sub(next);
+        self.look_at = 0;
+        let gone = self.lines.partition_point(|line| line.start <= next).saturating_sub(1);
+        self.lines.drain(..gone);
+        for line in &mut self.lines {
+            line.source += next.saturating_sub(line.start);
+            line.start = line.start.saturating_sub(next);
+        }
+    }
+
+    /// Writes the rest. `unfinished`: there is more to come that is not there yet.
+    pub fn finish(mut self, out: &mut Out, unfinished: bool) {
+        while let Some((end, next)) = piece(&self.text, self.least()) {
+            self.write(end, next, Place::Paragraph, out);
+        }
+        let mut end = self.text.trim_end_matches([' ', '\t', '\r', '\n']).len();
+        let text = self.text.get(..end).unwrap_or_default();
+        if self.shape == Shape::Heading {
+            end = without_closing(text).len();
+        } else if unfinished {
+            end = text.trim_end_matches(['*', '_', '~', '`']).len();
+        }
+        let place = if unfinished { Place::Unfinished } else { Place::Paragraph };
+        if end > 0 {
+            self.write(end, end, place, out);
+        } else if !self.begun {
+            out.markers(&self.lead.markers);
+        }
+    }
+}
+
+/// A heading without the closing sequence of `#`.
+fn without_closing(text: &str) -> &str {
+    let before = text.trim_end_matches('#');
+    if before.is_empty() || before.ends_with([' ', '\t']) { before.trim_end() } else { text }
+}
+
+/// Where the first piece of `text` ends and where the next begins, if it is there in full.
+fn piece(text: &str, least: usize) -> Option<(usize, usize)> {
+    let start = text.char_indices().nth(least)?.0;
+    let window = text.char_indices().nth(LOOK_AHEAD).map(|(window, _)| window);
+    let seen = text.get(..window.unwrap_or(text.len()))?;
+    let marks = marks::scan(seen);
+    let gaps = || marks.gaps.iter().filter(|gap| gap.start > 0);
+    if let Some(gap) = gaps().find(|gap| gap.depth == 0 && gap.start >= start) {
+        return Some((gap.start, gap.end));
+    }
+    let window = window?;
+    let late = gaps().filter(|gap| gap.start >= window / 2);
+    let forced = late.min_by_key(|gap| (gap.depth, std::cmp::Reverse(gap.start)));
+    Some(forced.map_or_else(|| hard_end(text, window), |gap| (gap.start, gap.end)))
+}
+
+/// The last cluster boundary before `window`: there is no white space.
+fn hard_end(text: &str, window: usize) -> (usize, usize) {
+    let behind = text.get(window..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+    let seen = text.get(..window + behind).unwrap_or(text);
+    let starts = cluster_starts(seen);
+    let boundary = seen.char_indices().zip(starts).skip(1).filter(|(_, starts)| *starts).last();
+    let end = boundary.map_or(window, |((end, _), _)| end);
+    (end, end)
+}

@@ -1,0 +1,154 @@
+//! Real answers of models, rendered for Telegram whole and in sends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use brigade::domain::chunking::{Boundary, MESSAGE_UTF16};
+use brigade::domain::markdown::{
+    Entity, EntityKind, MarkdownChunk, MarkdownCutter, Rendered, render, render_partial,
+};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The recordings, if they are here: `BRIGADE_FIXTURES`, or beside the project.
+fn folder() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
+    let folder = std::env::var_os("BRIGADE_FIXTURES").map_or_else(beside, PathBuf::from);
+    if folder.join("answers").is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "no recordings in {}", folder.display());
+    println!("SKIPPED: no recordings in {}; set BRIGADE_FIXTURES", folder.display());
+    None
+}
+
+/// Name and text of every answer.
+fn answers() -> Vec<(String, String)> {
+    let Some(folder) = folder() else { return Vec::new() };
+    let entries = fs::read_dir(folder.join("answers")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no answers");
+    let read = |path: &PathBuf| {
+        (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(path).unwrap())
+    };
+    files.iter().map(read).collect()
+}
+
+/// The chunks when the text comes in deltas of so many characters.
+fn cut(text: &str, limit: usize, delta: usize) -> Vec<MarkdownChunk> {
+    let mut cutter = MarkdownCutter::new(Boundary::Natural);
+    let mut chunks = Vec::new();
+    let chars: Vec<char> = text.chars().collect();
+    for delta in chars.chunks(delta) {
+        cutter.push(&delta.iter().collect::<String>());
+        chunks.extend(std::iter::from_fn(|| cutter.next(false, limit)));
+    }
+    chunks.extend(std::iter::from_fn(|| cutter.next(true, limit)));
+    chunks
+}
+
+/// Entities are within the text, sorted, nested, and split no cluster.
+fn check_entities(name: &str, text: &str, entities: &[Entity]) {
+    let mut boundaries = vec![0];
+    for cluster in text.graphemes(true) {
+        boundaries.push(boundaries.last().unwrap() + cluster.encode_utf16().count());
+    }
+    let mut open: Vec<&Entity> = Vec::new();
+    for entity in entities {
+        let end = entity.offset + entity.length;
+        assert!(entity.length > 0 && boundaries.binary_search(&end).is_ok(), "{name}: {entity:?}");
+        assert!(boundaries.binary_search(&entity.offset).is_ok(), "{name}: {entity:?}");
+        open.retain(|outer| outer.offset + outer.length > entity.offset);
+        for outer in &open {
+            assert!(
+                outer.offset <= entity.offset && end <= outer.offset + outer.length,
+                "{name}: {entity:?}"
+            );
+            let is_code = matches!(outer.kind, EntityKind::Code | EntityKind::Pre { .. });
+            assert!(!is_code && outer.kind != entity.kind, "{name}: {entity:?} in {outer:?}");
+        }
+        open.push(entity);
+    }
+}
+
+fn check_joined(name: &str, whole: &Rendered, chunks: &[MarkdownChunk]) {
+    let mut rest = whole.text.as_str();
+    for chunk in chunks {
+        let after = rest.trim_start().strip_prefix(chunk.text.as_str());
+        rest = after.unwrap_or_else(|| panic!("{name}: {:?} is not how {rest:?} begins", chunk.text));
+    }
+    assert_eq!(rest.trim(), "", "{name}");
+}
+
+fn check_resumed(name: &str, text: &str, chunks: &[MarkdownChunk], limit: usize) {
+    for (position, chunk) in chunks.iter().enumerate() {
+        let mut resumed =
+            MarkdownCutter::new(Boundary::Natural).resume(&text[..chunk.end_bytes], chunk.end_bytes);
+        resumed.push(&text[chunk.end_bytes..]);
+        let follow: Vec<_> = std::iter::from_fn(|| resumed.next(true, limit)).collect();
+        assert_eq!(follow, chunks[position + 1..], "{name}");
+    }
+}
+
+#[test]
+fn every_answer_comes_out_whole_in_valid_sends() {
+    let answers = answers();
+    let mut sends = 0;
+    for (name, text) in &answers {
+        let whole = render(text);
+        check_entities(name, &whole.text, &whole.entities);
+        for limit in [20, 100, 300, 1000, 4096] {
+            let chunks = cut(text, limit, 5);
+            sends += chunks.len();
+            for chunk in &chunks {
+                let units = chunk.text.encode_utf16().count();
+                assert!(
+                    (1..=MESSAGE_UTF16).contains(&units) && chunk.text.chars().count() <= limit,
+                    "{name}"
+                );
+                assert_eq!(chunk.text.trim(), chunk.text, "{name}");
+                check_entities(name, &chunk.text, &chunk.entities);
+            }
+            check_joined(name, &whole, &chunks);
+            for delta in [1, 97, usize::MAX / 2] {
+                assert_eq!(chunks, cut(text, limit, delta), "{name}: {limit} {delta}");
+            }
+            check_resumed(name, text, &chunks, limit);
+        }
+    }
+    println!("{} answers, {sends} sends", answers.len());
+}
+
+#[test]
+fn every_preview_of_every_answer_is_valid() {
+    for (name, text) in answers() {
+        let ends: Vec<usize> = text.char_indices().map(|(end, _)| end).collect();
+        for end in ends.iter().step_by(1 + ends.len() / 200) {
+            let shown = render_partial(&text[..*end]);
+            check_entities(&name, &shown.text, &shown.entities);
+        }
+    }
+}
+
+/// No letter of an answer is lost: with its links' addresses and its fences' languages counted.
+#[test]
+fn every_letter_of_every_answer_is_shown() {
+    for (name, text) in answers() {
+        let shown = render(&text);
+        let mut letters: Vec<char> = shown.text.chars().collect();
+        for entity in &shown.entities {
+            match &entity.kind {
+                EntityKind::TextLink { url } => letters.extend(url.chars()),
+                EntityKind::Pre { language: Some(language) } => letters.extend(language.chars()),
+                _ => {}
+            }
+        }
+        let sorted = |letters: Vec<char>| {
+            let mut letters: Vec<char> = letters.into_iter().filter(|c| c.is_alphabetic()).collect();
+            letters.sort_unstable();
+            letters
+        };
+        let source = text.replace("<br>", "");
+        assert_eq!(sorted(letters), sorted(source.chars().collect()), "{name}");
+    }
+}
