@@ -98,7 +98,11 @@ impl Settings {
                 uncertain: delivery.uncertain,
                 tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
             }),
-            chunker: ChunkerSettings { boundary: delivery.chunk_boundary, chunk_chars: delivery.chunk_chars },
+            chunker: ChunkerSettings {
+                format: delivery.format,
+                boundary: delivery.chunk_boundary,
+                chunk_chars: delivery.chunk_chars,
+            },
             heartbeat: HeartbeatSettings {
                 every: Duration::from_millis(heartbeat.every_ms),
                 max_beats: heartbeat.max_beats,
@@ -230,6 +234,7 @@ impl Floor {
         let ports = ChunkerPorts {
             heartbeat_first_chunk: strong(chunker_at, heartbeat_at, &heartbeat),
             outbox_first_chunk: strong(chunker_at, outbox_at, &outbox),
+            answer_cut: weak(chunker_at, me, &conversation),
             chunk_ready: strong(chunker_at, outbox_at, &outbox),
             deliver_chunk: strong(chunker_at, outbox_at, &outbox),
         };
@@ -242,6 +247,7 @@ impl Floor {
             history_loaded: weak(PERSISTENCE, me, &conversation),
             turn_started: strong(me, heartbeat_at, &heartbeat),
             delta_arrived: strong(me, chunker_at, &chunker),
+            answer_resumed: strong(me, chunker_at, &chunker),
             answer_ended: strong(me, chunker_at, &chunker),
             discard_rest: strong(me, chunker_at, &chunker),
             remark: strong(me, outbox_at, &outbox),

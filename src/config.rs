@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
+use crate::domain::cutting::Format;
 use crate::domain::line::{BeatStyle, Uncertain};
 use crate::domain::pacing::{Rate, Rates};
 use crate::domain::turn::FirstCall;
@@ -117,6 +118,8 @@ pub struct Http {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Delivery {
+    /// How answers are shown.
+    pub format: Format,
     /// Characters of one send, at most.
     pub chunk_chars: usize,
     /// Where a send may end.
@@ -247,6 +250,7 @@ impl Default for Http {
 impl Default for Delivery {
     fn default() -> Self {
         Self {
+            format: Format::Markdown,
             chunk_chars: 300,
             chunk_boundary: Boundary::Natural,
             merge_above_chars: 1_500,

@@ -38,6 +38,7 @@ told!(
     AnswerEnded,
     FirstChunk,
     ChunkReady,
+    AnswerCut,
     CutChunk,
     ChunkReturned,
     PartAttempted,
@@ -197,6 +198,34 @@ pub struct FirstChunk {
 pub struct ChunkReady {
     /// Of which turn.
     pub turn: TurnId,
+}
+
+/// From Conversation to Chunker: an answer that is on record, of which the chat has a part.
+pub struct AnswerResumed {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// All of it.
+    pub answer: String,
+    /// What the chat has, in bytes.
+    pub end_bytes: usize,
+}
+
+impl Message for AnswerResumed {
+    type Result = ();
+}
+
+impl Told for AnswerResumed {
+    fn words(&self) -> Option<&str> {
+        Some(&self.answer)
+    }
+}
+
+/// From Chunker to Conversation: the answer is complete and all of it is cut.
+pub struct AnswerCut {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// How many parts it has; a part that is returned is cut, and this said, again.
+    pub parts: u32,
 }
 
 /// From Outbox to Chunker: the chat may have a send now. Answered by [`DeliverChunk`].
@@ -445,6 +474,27 @@ impl fmt::Display for FirstChunk {
 impl fmt::Display for ChunkReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "chunk ready in turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for AnswerResumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "answer of turn {} resumed from byte {} of {}",
+            self.turn,
+            self.end_bytes,
+            self.answer.len()
+        )
+    }
+}
+
+impl fmt::Display for AnswerCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts {
+            1 => write!(f, "answer of turn {} cut into 1 part", self.turn),
+            parts => write!(f, "answer of turn {} cut into {parts} parts", self.turn),
+        }
     }
 }
 

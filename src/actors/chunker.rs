@@ -6,10 +6,12 @@
 
 use actix::{Actor, Context, Handler};
 
-use crate::domain::chunking::{Boundary, Cutter, MESSAGE_UTF16};
+use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
+use crate::domain::cutting::{AnswerCutter, Format};
 use crate::domain::ids::TurnId;
 use crate::messages::{
-    AnswerEnded, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeltaArrived, DiscardRest, FirstChunk,
+    AnswerCut, AnswerEnded, AnswerResumed, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeltaArrived,
+    DiscardRest, FirstChunk,
 };
 use crate::port::Port;
 
@@ -19,6 +21,8 @@ pub struct ChunkerPorts {
     pub heartbeat_first_chunk: Port<FirstChunk>,
     /// To Outbox: what bridges the wait is not needed any more.
     pub outbox_first_chunk: Port<FirstChunk>,
+    /// To Conversation.
+    pub answer_cut: Port<AnswerCut>,
     /// To Outbox.
     pub chunk_ready: Port<ChunkReady>,
     /// To Outbox.
@@ -28,6 +32,8 @@ pub struct ChunkerPorts {
 /// What the Chunker needs to know.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkerSettings {
+    /// How an answer is shown.
+    pub format: Format,
     /// Where a send may end.
     pub boundary: Boundary,
     /// Characters of one send, at most.
@@ -43,7 +49,7 @@ pub struct Chunker {
 
 struct Answer {
     turn: TurnId,
-    cutter: Cutter,
+    cutter: AnswerCutter,
     parts: u32,
     /// The Outbox knows that there is something to send.
     announced: bool,
@@ -60,10 +66,10 @@ impl Chunker {
         if self.answer.as_ref().is_some_and(|answer| answer.turn != turn) {
             self.answer = None;
         }
-        let ChunkerSettings { boundary, chunk_chars } = self.settings;
+        let ChunkerSettings { format, boundary, chunk_chars } = self.settings;
         self.answer.get_or_insert_with(|| Answer {
             turn,
-            cutter: Cutter::new(boundary, chunk_chars),
+            cutter: AnswerCutter::new(format, boundary, chunk_chars),
             parts: 0,
             announced: false,
             complete: false,
@@ -73,6 +79,10 @@ impl Chunker {
     fn announce(&mut self) {
         let Some(answer) = self.answer.as_mut().filter(|answer| !answer.announced) else { return };
         if !answer.cutter.is_ready(answer.complete) {
+            if answer.complete {
+                let (turn, parts) = (answer.turn, answer.parts);
+                self.ports.answer_cut.tell_if_there(AnswerCut { turn, parts });
+            }
             return;
         }
         answer.announced = true;
@@ -88,7 +98,7 @@ impl Chunker {
         let chunk_chars = self.settings.chunk_chars;
         let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) else { return };
         answer.announced = false;
-        let merges = answer.cutter.buffered_chars() > merge_above_chars.max(chunk_chars);
+        let merges = answer.cutter.waiting_chars() > merge_above_chars.max(chunk_chars);
         let max_chars = if merges { MESSAGE_UTF16 } else { chunk_chars };
         // What was announced can be cut: nothing leaves the buffer in between.
         let Some(chunk) = answer.cutter.cut(answer.complete, max_chars) else { return };
@@ -108,6 +118,19 @@ impl Handler<DeltaArrived> for Chunker {
 
     fn handle(&mut self, DeltaArrived { turn, text }: DeltaArrived, _: &mut Context<Self>) {
         self.answer(turn).cutter.push(&text);
+        self.announce();
+    }
+}
+
+impl Handler<AnswerResumed> for Chunker {
+    type Result = ();
+
+    fn handle(&mut self, AnswerResumed { turn, answer, end_bytes }: AnswerResumed, _: &mut Context<Self>) {
+        let ChunkerSettings { format, boundary, chunk_chars } = self.settings;
+        let resumed = AnswerCutter::new(format, boundary, chunk_chars).resume(&answer, end_bytes);
+        let answer = self.answer(turn);
+        answer.cutter = resumed;
+        answer.complete = true;
         self.announce();
     }
 }

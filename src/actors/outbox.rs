@@ -209,6 +209,14 @@ impl Outbox {
                     _ => self.line.failed(job, true, &error.to_string()),
                 }
             }
+            TelegramError::Refused(text) => {
+                let Some(job) = self.line.without_entities(job) else {
+                    tracing::warn!(chat = %self.to, "sending as plain text: {text}");
+                    return None;
+                };
+                tracing::error!(chat = %self.to, "telegram call given up: {error}");
+                self.line.failed(job, false, &error.to_string())
+            }
             _ => {
                 tracing::error!(chat = %self.to, "telegram call given up: {error}");
                 self.line.failed(job, false, &error.to_string())
@@ -234,8 +242,8 @@ fn growing_waits() -> ExponentialBackoff {
 
 fn make(api: &dyn BotApi, to: ChatKey, call: Call) -> Called<Option<i64>> {
     match call {
-        Call::Send(text) => {
-            let sent = api.send_message(to, text);
+        Call::Send(message) => {
+            let sent = api.send_message(to, message);
             Box::pin(async move { sent.await.map(Some) })
         }
         Call::Edit { message_id, text } => nothing(api.edit_message_text(to, message_id, text)),
@@ -251,7 +259,8 @@ fn nothing(called: Called<()>) -> Called<Option<i64>> {
 impl Call {
     fn words(&self) -> Option<&str> {
         match self {
-            Self::Send(text) | Self::Edit { text, .. } => Some(text),
+            Self::Send(message) => Some(&message.text),
+            Self::Edit { text, .. } => Some(text),
             Self::Delete(_) | Self::Typing => None,
         }
     }
@@ -263,7 +272,14 @@ struct Making<'a>(&'a Call);
 impl fmt::Display for Making<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Call::Send(text) => write!(f, "sendMessage, {}", length(text)),
+            Call::Send(message) => {
+                write!(f, "sendMessage, {}", length(&message.text))?;
+                match message.entities.len() {
+                    0 => Ok(()),
+                    1 => f.write_str(" and 1 entity"),
+                    count => write!(f, " and {count} entities"),
+                }
+            }
             Call::Edit { message_id, .. } => write!(f, "editMessageText {message_id}"),
             Call::Delete(messages) => write!(f, "deleteMessages {messages:?}"),
             Call::Typing => f.write_str("sendChatAction typing"),

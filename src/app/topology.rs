@@ -52,6 +52,8 @@ pub const EDGES: &[Edge] = &[
     edge("conversation", "SaveAnswer", "persistence", ONE_A_TURN),
     edge("persistence", "AnswerSaved", "conversation", ONE_A_TURN),
     edge("conversation", "AnswerEnded", "chunker", ONE_A_TURN),
+    edge("conversation", "AnswerResumed", "chunker", ONE_A_TURN),
+    edge("chunker", "AnswerCut", "conversation", "1 for each turn, again when a part was returned"),
     edge("chunker", "FirstChunk", "heartbeat", ONE_A_TURN),
     edge("chunker", "FirstChunk", "outbox", ONE_A_TURN),
     edge("chunker", "ChunkReady", "outbox", "1: said again when this is answered"),

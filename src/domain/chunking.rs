@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::GraphemeCursor;
 
+use super::markdown::Entity;
+
 /// Telegram's limit for the text of one message, in UTF-16 code units (Bot API, `sendMessage`).
 pub const MESSAGE_UTF16: usize = 4096;
 
@@ -28,6 +30,8 @@ pub enum Boundary {
 pub struct Chunk {
     /// What to send. Never blank: Telegram refuses blank texts.
     pub text: String,
+    /// How it looks.
+    pub entities: Vec<Entity>,
     /// Where it ends in the answer, in bytes.
     pub end_bytes: usize,
 }
@@ -51,6 +55,14 @@ impl Cutter {
     pub fn new(boundary: Boundary, limit_chars: usize) -> Self {
         let (buffer, last) = (String::new(), String::new());
         Self { boundary, limit_chars, buffer, buffered_chars: 0, taken_bytes: 0, last }
+    }
+
+    /// A cutter for the rest of an answer, of which the chat has all up to `end_bytes`.
+    pub fn resume(mut self, answer: &str, end_bytes: usize) -> Self {
+        let rest = answer.get(end_bytes..).unwrap_or_default();
+        self.taken_bytes = answer.len() - rest.len();
+        self.push(rest);
+        self
     }
 
     /// Takes more of the answer.
@@ -83,7 +95,7 @@ impl Cutter {
         let end_bytes = self.taken_bytes + text.len();
         self.remove(cut);
         self.drop_leading_space();
-        Some(Chunk { text, end_bytes })
+        Some(Chunk { text, entities: Vec::new(), end_bytes })
     }
 
     /// Takes the last cut back: it was not sent, and the next may carry more.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::chunking::Chunk;
 use super::commands::{CHECK_MARK, THINKING, thinking_for};
 use super::ids::TurnId;
+use super::markdown::Rendered;
 use super::pacing::Class;
 use super::record::Part;
 
@@ -109,8 +110,8 @@ pub enum Task {
 /// A call to the Bot API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// `sendMessage` with this text.
-    Send(String),
+    /// `sendMessage`.
+    Send(Rendered),
     /// `editMessageText`.
     Edit {
         /// Which message.
@@ -300,6 +301,19 @@ impl Line {
         }
     }
 
+    /// Telegram did not like how the part looks: it is sent once more as plain text. Gives the job
+    /// back when there is nothing to leave out.
+    pub fn without_entities(&mut self, mut job: Job) -> Option<Job> {
+        match &mut job.task {
+            Task::Deliver { chunk, .. } if !chunk.entities.is_empty() => {
+                chunk.entities.clear();
+                self.jobs.push_front(job);
+                None
+            }
+            _ => Some(job),
+        }
+    }
+
     /// The call failed. A `passing` failure puts what is owed back to the front of the line.
     pub fn failed(&mut self, job: Job, passing: bool, reason: &str) -> Option<Report> {
         if passing && self.is_worth_repeating(&job) {
@@ -331,11 +345,14 @@ impl Line {
         let on_screen = self.on_screen(job.turn);
         match &job.task {
             task if task.bridges_the_wait() && on_screen.answering => None,
-            Task::Acknowledge => Some(Call::Send(CHECK_MARK.to_owned())),
+            Task::Acknowledge => Some(Call::Send(CHECK_MARK.into())),
             Task::Think { seconds } => Some(beat(style, *seconds, on_screen.counting)),
-            Task::Deliver { chunk, .. } => Some(Call::Send(chunk.text.clone())),
-            Task::Notice(text) => Some(Call::Send(text.clone())),
-            Task::Remark(text) => Some(Call::Send((*text).to_owned())),
+            Task::Deliver { chunk, .. } => {
+                let (text, entities) = (chunk.text.clone(), chunk.entities.clone());
+                Some(Call::Send(Rendered { text, entities }))
+            }
+            Task::Notice(text) => Some(Call::Send(text.as_str().into())),
+            Task::Remark(text) => Some(Call::Send((*text).into())),
             Task::Clear => (!on_screen.status.is_empty()).then(|| Call::Delete(on_screen.status.clone())),
             Task::Cut | Task::Close => None,
         }
@@ -376,8 +393,8 @@ impl Task {
 fn beat(style: BeatStyle, seconds: u64, counting: Option<i64>) -> Call {
     match (style, counting) {
         (BeatStyle::Typing, _) => Call::Typing,
-        (BeatStyle::Message, _) => Call::Send(THINKING.to_owned()),
-        (BeatStyle::Edit, None) => Call::Send(thinking_for(seconds)),
+        (BeatStyle::Message, _) => Call::Send(THINKING.into()),
+        (BeatStyle::Edit, None) => Call::Send(thinking_for(seconds).into()),
         (BeatStyle::Edit, Some(message_id)) => Call::Edit { message_id, text: thinking_for(seconds) },
     }
 }
@@ -399,7 +416,10 @@ mod tests {
     const TURN: TurnId = TurnId { bot: 1, update: 5 };
 
     fn deliver(part: u32, text: &str) -> Task {
-        Task::Deliver { part, chunk: Chunk { text: text.into(), end_bytes: text.len() } }
+        Task::Deliver {
+            part,
+            chunk: Chunk { text: text.into(), entities: Vec::new(), end_bytes: text.len() },
+        }
     }
 
     /// Makes the next call; it succeeds with the given message id.
@@ -453,7 +473,7 @@ mod tests {
         assert_eq!(line.failed(beat, true, "429"), None);
         for _ in 0..20 {
             let Some(Step::Call(part, Call::Send(text))) = line.next_step() else { panic!("a part") };
-            assert_eq!(text, "one");
+            assert_eq!(text, "one".into());
             assert_eq!(line.failed(part, true, "429"), None);
         }
         let Some(Step::Call(part, _)) = line.next_step() else { panic!("a part") };

@@ -4,6 +4,7 @@
 pub mod chat;
 pub mod chunking;
 pub mod commands;
+pub mod cutting;
 pub mod history;
 pub mod ids;
 pub mod line;

@@ -193,6 +193,13 @@ impl Turn {
     }
 }
 
+/// An answer of marks alone: there is nothing in it that a chat can show.
+pub fn nothing_to_show() -> Failure {
+    Failure::told("the model's answer has nothing that a chat can show", EMPTY)
+}
+
+const EMPTY: &str = "My language model gave an empty answer. Send /retry to ask again.";
+
 fn empty_answer(finish_reason: Option<&str>) -> Failure {
     let reason =
         format!("the model's answer has no text (finish_reason {})", finish_reason.unwrap_or("none"));
@@ -201,7 +208,7 @@ fn empty_answer(finish_reason: Option<&str>) -> Failure {
             "I thought so long that no room was left for an answer. Please ask in smaller steps."
         }
         Some("content_filter") => "My language model's provider does not let me answer this.",
-        _ => "My language model gave an empty answer. Send /retry to ask again.",
+        _ => EMPTY,
     };
     Failure::told(reason, for_user)
 }

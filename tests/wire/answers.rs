@@ -1,6 +1,7 @@
 //! Answers as they show in the chat and as they are stored.
 
 use brigade::domain::commands::{CHECK_MARK, THINKING};
+use brigade::domain::markdown::render;
 use brigade::domain::record::{State, StoredTurn};
 use brigade::sandbox::telegram::What;
 use serde_json::{Value, json};
@@ -9,9 +10,10 @@ use super::house::House;
 
 const FLOUR: &str = "How many grams is a cup of flour?";
 
-/// What the bot sent is the answer, but for white space at the cuts.
+/// What the bot sent is the answer as it is shown, but for white space at the cuts.
 fn assert_joined(sent: &[String], answer: &str) {
-    let mut rest = answer;
+    let shown = render(answer).text;
+    let mut rest = shown.as_str();
     for text in sent {
         let next = rest.trim_start().strip_prefix(text.as_str());
         rest = next.unwrap_or_else(|| panic!("'{text}' is not what comes next in '{rest}'"));

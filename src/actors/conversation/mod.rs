@@ -17,11 +17,11 @@ use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::line::Closed;
 use crate::domain::record::{Kind, Outcome, Part, State, StoredTurn, Timings};
-use crate::domain::turn::Failure;
+use crate::domain::turn::{self, Failure};
 use crate::messages::{
-    AbandonTurn, Acknowledge, AnswerSaved, ChunkDelivered, DiscardRest, HistoryLoaded, LoadHistory,
-    PartAttempted, Remark, SaveAnswer, SaveDelivery, SaveOutcome, TurnClosed, TurnEnded, TurnStarted,
-    UserSaid,
+    AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, ChunkDelivered, DiscardRest, HistoryLoaded,
+    LoadHistory, PartAttempted, Remark, SaveAnswer, SaveDelivery, SaveOutcome, TurnClosed, TurnEnded,
+    TurnStarted, UserSaid,
 };
 use crate::port::Station;
 
@@ -152,6 +152,15 @@ impl Conversation {
         self.ports.outbox_turn_ended.tell_if_there(ended);
     }
 
+    fn all_delivered(&mut self, ctx: &mut Context<Self>) {
+        let Some(running) = &self.running else { return };
+        if running.shown_bytes() == 0 {
+            return self.fail(turn::nothing_to_show(), ctx);
+        }
+        let notice = running.has_gaps().then(|| commands::MAYBE_LOST.to_owned());
+        self.end(State::Delivered, None, notice, false);
+    }
+
     fn stop(&mut self, stop: &StoredTurn, ctx: &mut Context<Self>) {
         let stoppable = self.running.as_mut().filter(|running| running.is_stoppable());
         let Some(running) = stoppable else {
@@ -258,18 +267,28 @@ impl Handler<ChunkDelivered> for Conversation {
         let running = self.running.as_mut().filter(|running| running.stored.id == report.turn);
         let Some(running) = running else { return };
         let now_ms = since(&running.timings);
-        running.delivered(report.part, now_ms);
+        running.delivered(report.number, report.part, now_ms);
         match report.refused {
             Some(reason) => self.fail(Failure::silent(reason), ctx),
-            None if running.is_all_delivered() => {
-                let notice = running.has_gaps().then(|| commands::MAYBE_LOST.to_owned());
-                self.end(State::Delivered, None, notice, false);
-            }
+            None if running.is_all_delivered() => self.all_delivered(ctx),
             None => {
                 let delivery = running.ledger.clone();
                 let confirmed = SaveDelivery { turn: report.turn, delivery, reply_to: None };
                 self.ports.save_delivery.tell_if_there(confirmed);
             }
+        }
+    }
+}
+
+impl Handler<AnswerCut> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, AnswerCut { turn, parts }: AnswerCut, ctx: &mut Context<Self>) {
+        let running = self.running.as_mut().filter(|running| running.stored.id == turn);
+        let Some(running) = running else { return };
+        running.cut_into = Some(parts);
+        if running.is_all_delivered() {
+            self.all_delivered(ctx);
         }
     }
 }

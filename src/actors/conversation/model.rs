@@ -15,7 +15,7 @@ use crate::domain::record::{Kind, State};
 use crate::domain::turn::{Failure, Next, Turn};
 use crate::edge::llm::{ModelError, Piece, Pieces, Request};
 use crate::edge::tools::Toolbox;
-use crate::messages::{AnswerEnded, DeltaArrived};
+use crate::messages::{AnswerEnded, AnswerResumed, DeltaArrived};
 use crate::port::{Station, length, witness};
 
 const MODEL: Station = Station::shared("model");
@@ -46,14 +46,10 @@ impl Conversation {
         let Some(running) = &mut self.running else { return };
         let turn = Turn::recorded(self.settings.rules, running.stored.messages.clone());
         let id = running.stored.id;
-        let rest = turn.answer().get(running.base_bytes..).unwrap_or_default().to_owned();
+        let (answer, end_bytes) = (turn.answer().to_owned(), running.shown_bytes());
         running.turn = Some(turn);
         running.complete = true;
-        if running.is_all_delivered() {
-            return self.end(State::Delivered, None, None, false);
-        }
-        self.ports.delta_arrived.tell_if_there(DeltaArrived { turn: id, text: rest });
-        self.ports.answer_ended.tell_if_there(AnswerEnded { turn: id });
+        self.ports.answer_resumed.tell_if_there(AnswerResumed { turn: id, answer, end_bytes });
     }
 
     fn go_on(&mut self, next: Next, ctx: &mut Context<Self>) {
@@ -69,14 +65,10 @@ impl Conversation {
         let Some(running) = &mut self.running else { return };
         running.complete = true;
         let turn = running.stored.id;
-        let all_delivered = running.is_all_delivered();
         if let Some(running) = &self.running {
             self.save_answer(running);
         }
         self.ports.answer_ended.tell_if_there(AnswerEnded { turn });
-        if all_delivered {
-            self.end(State::Delivered, None, None, false);
-        }
     }
 
     fn call_model(&mut self, streamed: bool, with_tools: bool, ctx: &mut Context<Self>) {

@@ -10,8 +10,8 @@ use crate::domain::turn::TurnRules;
 use crate::edge::llm::Model;
 use crate::edge::tools::Toolbox;
 use crate::messages::{
-    Acknowledge, AnswerEnded, AnswerSaved, DeliverySaved, DeltaArrived, DiscardRest, HistoryLoaded,
-    LoadHistory, Remark, SaveAnswer, SaveDelivery, SaveOutcome, TurnEnded, TurnStarted,
+    Acknowledge, AnswerEnded, AnswerResumed, AnswerSaved, DeliverySaved, DeltaArrived, DiscardRest,
+    HistoryLoaded, LoadHistory, Remark, SaveAnswer, SaveDelivery, SaveOutcome, TurnEnded, TurnStarted,
 };
 use crate::port::Port;
 
@@ -27,6 +27,8 @@ pub struct ConversationPorts {
     pub turn_started: Port<TurnStarted>,
     /// To Chunker.
     pub delta_arrived: Port<DeltaArrived>,
+    /// To Chunker.
+    pub answer_resumed: Port<AnswerResumed>,
     /// To Chunker.
     pub answer_ended: Port<AnswerEnded>,
     /// To Chunker.

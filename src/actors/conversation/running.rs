@@ -17,8 +17,10 @@ pub(super) struct Running {
     pub ledger: Vec<Part>,
     /// The ledger's last part is on its way.
     attempting: bool,
-    /// Bytes of the answer that the chat had before this process took the turn up.
-    pub base_bytes: usize,
+    /// Parts that the answer was cut into, once all of it is.
+    pub cut_into: Option<u32>,
+    /// The last part that the chat has.
+    pub confirmed: u32,
     pub timings: Timings,
     /// The model is done; the rest is delivery.
     pub complete: bool,
@@ -50,7 +52,8 @@ impl Running {
         Self {
             turn: None,
             call: None,
-            base_bytes: ledger.iter().map(|part| part.end_bytes).max().unwrap_or(0),
+            cut_into: None,
+            confirmed: 0,
             ledger,
             attempting: false,
             timings: stored.timings,
@@ -98,8 +101,7 @@ impl Running {
     }
 
     /// A part is about to be sent: the ledger as it is to be on record before that.
-    pub fn attempted(&mut self, mut part: Part) -> Vec<Part> {
-        part.end_bytes += self.base_bytes;
+    pub fn attempted(&mut self, part: Part) -> Vec<Part> {
         self.forget_attempt();
         self.ledger.push(part);
         self.attempting = true;
@@ -112,9 +114,9 @@ impl Running {
         }
     }
 
-    pub fn delivered(&mut self, mut part: Part, now_ms: u64) {
+    pub fn delivered(&mut self, number: u32, part: Part, now_ms: u64) {
         self.forget_attempt();
-        part.end_bytes += self.base_bytes;
+        self.confirmed = number;
         if part.delivered {
             self.timings.first_chunk_ms.get_or_insert(now_ms);
             self.timings.last_chunk_ms = Some(now_ms);
@@ -122,13 +124,12 @@ impl Running {
         self.ledger.push(part);
     }
 
-    fn shown_bytes(&self) -> usize {
+    pub fn shown_bytes(&self) -> usize {
         self.ledger.iter().filter(|part| part.delivered).map(|part| part.end_bytes).max().unwrap_or(0)
     }
 
     pub fn is_all_delivered(&self) -> bool {
-        let length = self.turn.as_ref().map_or(0, |turn| turn.answer().trim_end().len());
-        self.complete && self.shown_bytes() >= length
+        self.complete && self.cut_into.is_some_and(|parts| parts <= self.confirmed)
     }
 
     /// The answer as it is stored: whole, or what was shown when the user ended it.

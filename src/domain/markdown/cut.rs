@@ -29,13 +29,15 @@ pub struct MarkdownCutter {
     complete: bool,
     /// Where the last chunk ended in the source.
     sent_bytes: usize,
+    /// What the last chunk was made of, and where the one before it ended.
+    last: (Vec<Glyph>, usize),
 }
 
 impl MarkdownCutter {
     /// A cutter that cuts where `boundary` says: after as many characters of the rendering as a
     /// send may hold, or where a reader would.
     pub fn new(boundary: Boundary) -> Self {
-        Self { boundary, document: Document::new(), complete: false, sent_bytes: 0 }
+        Self { boundary, document: Document::new(), complete: false, sent_bytes: 0, last: (Vec::new(), 0) }
     }
 
     /// A cutter for the rest of an answer that begins with `source`, of which the chat has all up
@@ -51,13 +53,43 @@ impl MarkdownCutter {
         self.document.push(text);
     }
 
+    /// Characters of the rendering that can't change any more and wait to be cut.
+    pub fn waiting_chars(&self) -> usize {
+        self.document.out.glyphs.len()
+    }
+
+    /// Whether there is enough for a send of `limit_chars`; with `complete`, anything is enough.
+    pub fn is_ready(&mut self, complete: bool, limit_chars: usize) -> bool {
+        self.finish_if(complete);
+        if !self.complete && self.waiting_chars() <= limit_chars {
+            return false;
+        }
+        self.drop_sent();
+        let glyphs = &self.document.out.glyphs;
+        let window = place::window(glyphs.iter(), limit_chars.max(1), MESSAGE_UTF16);
+        window.is_some() || self.complete && !glyphs.is_empty()
+    }
+
+    /// Takes the last chunk back: it was not sent, and the next may carry more.
+    pub fn uncut(&mut self) {
+        let (glyphs, sent_bytes) = std::mem::take(&mut self.last);
+        for glyph in glyphs.into_iter().rev() {
+            self.document.out.glyphs.push_front(glyph);
+        }
+        self.sent_bytes = sent_bytes;
+    }
+
+    fn finish_if(&mut self, complete: bool) {
+        if complete && !std::mem::replace(&mut self.complete, true) {
+            self.document.finish(false);
+        }
+    }
+
     /// The next send of at most `limit_chars` characters as rendered, if there is enough for one
     /// and no more text can change it; with `complete`, the rest of the answer is there and comes
     /// out however short.
     pub fn next(&mut self, complete: bool, limit_chars: usize) -> Option<MarkdownChunk> {
-        if complete && !std::mem::replace(&mut self.complete, true) {
-            self.document.finish(false);
-        }
+        self.finish_if(complete);
         self.drop_sent();
         let glyphs = &mut self.document.out.glyphs;
         let window = place::window(glyphs.iter(), limit_chars.max(1), MESSAGE_UTF16);
@@ -85,8 +117,9 @@ impl MarkdownCutter {
         let out = &mut self.document.out;
         let glyphs: Vec<Glyph> = out.glyphs.drain(..cut.min(out.glyphs.len())).collect();
         let end_bytes = trimmed(&glyphs).last()?.end;
-        self.sent_bytes = end_bytes;
+        let sent_before = std::mem::replace(&mut self.sent_bytes, end_bytes);
         let Rendered { text, entities } = rendered(&glyphs, &out.names);
+        self.last = (glyphs, sent_before);
         Some(MarkdownChunk { text, entities, end_bytes })
     }
 

@@ -50,6 +50,13 @@ pub struct Rendered {
     pub entities: Vec<Entity>,
 }
 
+impl<T: Into<String>> From<T> for Rendered {
+    /// Plain text, as it is.
+    fn from(text: T) -> Self {
+        Self { text: text.into(), entities: Vec::new() }
+    }
+}
+
 /// What the glyphs say, trimmed.
 pub(super) fn rendered(glyphs: &[Glyph], names: &Names) -> Rendered {
     let glyphs = trimmed(glyphs);

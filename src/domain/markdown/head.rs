@@ -276,10 +276,11 @@ impl Reader<'_> {
             }
             return Some(if in_paragraph { Kind::Text } else { Kind::Indented });
         }
-        if all && self.opened.is_empty() {
-            if let Some(kind) = self.goes_on(first)? {
-                return Some(kind);
-            }
+        if all
+            && self.opened.is_empty()
+            && let Some(kind) = self.goes_on(first)?
+        {
+            return Some(kind);
         }
         match first {
             '#' if self.is_heading()? => Some(Kind::Heading),

@@ -243,10 +243,8 @@ fn check_resumed(
     for known in [end, text.len()] {
         let mut resumed = cutter(boundary).resume(&text[..known], end);
         resumed.push(&text[known..]);
-        let mut position = first;
-        for chunk in follow {
+        for (position, chunk) in (first..).zip(follow) {
             assert_eq!(resumed.next(true, at(position)).as_ref(), Some(chunk));
-            position += 1;
         }
         assert_eq!(resumed.next(true, 300), None);
     }

@@ -36,7 +36,12 @@ impl Gate {
         Self { intake, secret, max_body_bytes, stopping: AtomicBool::new(false), ignored: AtomicU64::new(0) }
     }
 
-    /// From now on the health check fails, so that a load balancer sends nothing more.
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// From now on updates are refused and the health check fails, so that a load balancer sends
+    /// nothing more.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -70,6 +75,9 @@ pub fn routes(gate: Data<Gate>) -> impl FnOnce(&mut ServiceConfig) {
 async fn webhook(request: HttpRequest, gate: Data<Gate>, payload: Payload) -> HttpResponse {
     if !gate.admits(&request) {
         return refuse(StatusCode::UNAUTHORIZED, "the secret is wrong or missing");
+    }
+    if gate.is_stopping() {
+        return answer(Verdict::Stopping, &gate);
     }
     let body = match payload.to_bytes_limited(gate.max_body_bytes).await {
         Ok(Ok(body)) => body,
@@ -114,7 +122,7 @@ async fn healthz(gate: Data<Gate>) -> HttpResponse {
             .insert_header((CONTENT_TYPE, "application/json"))
             .body(format!("{{\"status\":\"{status}\"}}"))
     };
-    match gate.stopping.load(Ordering::Relaxed) {
+    match gate.is_stopping() {
         false => json(HttpResponse::Ok(), "ok"),
         true => json(HttpResponse::ServiceUnavailable(), "stopping"),
     }

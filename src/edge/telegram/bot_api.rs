@@ -18,11 +18,14 @@ use teloxide_core::payloads::{
     SetMyCommands,
 };
 use teloxide_core::requests::Payload;
-use teloxide_core::types::{BotCommand, ChatAction, ChatId, MessageId, ThreadId};
+use teloxide_core::types::{
+    BotCommand, ChatAction, ChatId, MessageEntity, MessageEntityKind, MessageId, ThreadId,
+};
 use tokio::sync::Notify;
 
 use super::{BotApi, Called, TelegramError};
 use crate::domain::ids::ChatKey;
+use crate::domain::markdown::{Entity, EntityKind, Rendered};
 
 /// A bot's connection to the Bot API. Clones share their connections.
 #[derive(Clone)]
@@ -272,6 +275,23 @@ fn message(id: i64) -> Result<MessageId, TelegramError> {
     Ok(MessageId(id))
 }
 
+fn entity(entity: Entity) -> MessageEntity {
+    let kind = match entity.kind {
+        EntityKind::Blockquote => MessageEntityKind::Blockquote,
+        EntityKind::Bold => MessageEntityKind::Bold,
+        EntityKind::Italic => MessageEntityKind::Italic,
+        EntityKind::Strikethrough => MessageEntityKind::Strikethrough,
+        EntityKind::Code => MessageEntityKind::Code,
+        EntityKind::Pre { language } => MessageEntityKind::Pre { language },
+        EntityKind::TextLink { url } => match url.parse() {
+            Ok(url) => MessageEntityKind::TextLink { url },
+            // An address that is none: its text stands for itself.
+            Err(_) => MessageEntityKind::Italic,
+        },
+    };
+    MessageEntity::new(kind, entity.offset, entity.length)
+}
+
 fn thread(key: ChatKey) -> Option<ThreadId> {
     key.topic.map(|topic| ThreadId(MessageId(topic)))
 }
@@ -295,9 +315,11 @@ impl BotApiClient {
 }
 
 impl BotApi for BotApiClient {
-    fn send_message(&self, to: ChatKey, text: String) -> Called<i64> {
+    fn send_message(&self, to: ChatKey, message: Rendered) -> Called<i64> {
         let this = self.clone();
-        let mut payload = SendMessage::new(ChatId(to.chat), text);
+        let mut payload = SendMessage::new(ChatId(to.chat), message.text);
+        let entities: Vec<_> = message.entities.into_iter().map(entity).collect();
+        payload.entities = (!entities.is_empty()).then_some(entities);
         payload.message_thread_id = thread(to);
         Box::pin(async move { this.payload::<_, Sent>(&payload).await.map(|sent| sent.message_id) })
     }

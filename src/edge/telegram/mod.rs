@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use crate::domain::ids::ChatKey;
+use crate::domain::markdown::Rendered;
 
 /// Why a Bot API call failed, told apart as the Outbox needs it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +61,7 @@ pub type Called<T> = BoxFuture<'static, Result<T, TelegramError>>;
 /// "message is not modified" and "message to delete not found" are success: the chat is as wanted.
 pub trait BotApi: Send + Sync {
     /// `sendMessage`; returns the message's id.
-    fn send_message(&self, to: ChatKey, text: String) -> Called<i64>;
+    fn send_message(&self, to: ChatKey, message: Rendered) -> Called<i64>;
 
     /// `editMessageText`.
     fn edit_message_text(&self, to: ChatKey, message_id: i64, text: String) -> Called<()>;

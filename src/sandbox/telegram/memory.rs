@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::ids::ChatKey;
+use crate::domain::markdown::{Entity, EntityKind, Rendered};
 use crate::edge::telegram::{BotApi, Called, TelegramError};
 
 use super::chaos::Chaos;
@@ -151,8 +152,13 @@ async fn pause(time: Duration) {
 }
 
 impl BotApi for MemoryTelegram {
-    fn send_message(&self, to: ChatKey, text: String) -> Called<i64> {
-        let call = self.call(to, "sendMessage", json!({"text": text}));
+    fn send_message(&self, to: ChatKey, message: Rendered) -> Called<i64> {
+        let entities: Vec<_> = message.entities.iter().map(entity).collect();
+        let mut params = json!({"text": message.text});
+        if !entities.is_empty() {
+            params["entities"] = json!(entities);
+        }
+        let call = self.call(to, "sendMessage", params);
         Box::pin(async move {
             let id = call.await?["message_id"].as_i64();
             id.ok_or_else(|| TelegramError::Uncertain("the message has no id".into()))
@@ -175,6 +181,24 @@ impl BotApi for MemoryTelegram {
     fn send_typing(&self, to: ChatKey) -> Called<()> {
         done(self.call(to, "sendChatAction", json!({"action": "typing"})), "\0")
     }
+}
+
+/// An entity as the Bot API has it.
+fn entity(entity: &Entity) -> Value {
+    let (kind, more) = match &entity.kind {
+        EntityKind::Blockquote => ("blockquote", None),
+        EntityKind::Bold => ("bold", None),
+        EntityKind::Italic => ("italic", None),
+        EntityKind::Strikethrough => ("strikethrough", None),
+        EntityKind::Code => ("code", None),
+        EntityKind::Pre { language } => ("pre", language.as_ref().map(|language| ("language", language))),
+        EntityKind::TextLink { url } => ("text_link", Some(("url", url))),
+    };
+    let mut json = json!({"type": kind, "offset": entity.offset, "length": entity.length});
+    if let Some((name, value)) = more {
+        json[name] = json!(value);
+    }
+    json
 }
 
 /// The refusal `unless` is success: the chat is as wanted.
