@@ -1,42 +1,34 @@
 //! Outbox: the only one that calls Telegram. One call at a time, in the order of its
 //! [`Line`], as fast as the [`Pacer`] allows; what fails for a while is repeated after a wait.
 
-use std::fmt;
+mod calls;
+mod ports;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 
 use crate::domain::ids::ChatKey;
-use crate::domain::line::{BeatStyle, Call, Job, Line, Report, Step, Task, Uncertain};
+use crate::domain::line::{Call, Job, Line, Report, Step, Task};
 use crate::domain::pacing::{Grant, Pacer};
 use crate::domain::record::Part;
-use crate::edge::telegram::{BotApi, Called, TelegramError};
+use crate::edge::telegram::{BotApi, TelegramError};
 use crate::messages::{
     Acknowledge, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved,
     FirstChunk, PartAttempted, Remark, Thinking, TurnClosed, TurnEnded,
 };
-use crate::port::{Port, Station, length, witness};
+use crate::port::{Station, witness};
+
+pub use ports::{OutboxPorts, OutboxSettings};
+
+use calls::{Done, LONGEST_WAIT, Making, growing_waits, make};
 
 /// Added to a wait that Telegram asks for: a call inside the window would lengthen it.
 const RETRY_AFTER_MARGIN_MS: u64 = 250;
 
 const TELEGRAM: Station = Station::shared("telegram");
-
-/// Whom the Outbox may tell what.
-pub struct OutboxPorts {
-    /// To Conversation: for the ledger, before the send.
-    pub part_attempted: Port<PartAttempted>,
-    /// To Conversation: for the ledger, after it.
-    pub chunk_delivered: Port<ChunkDelivered>,
-    /// To Chunker.
-    pub cut_chunk: Port<CutChunk>,
-    /// To Chunker.
-    pub chunk_returned: Port<ChunkReturned>,
-    /// To Conversation.
-    pub turn_closed: Port<TurnClosed>,
-}
 
 /// The actor.
 pub struct Outbox {
@@ -62,18 +54,6 @@ enum State {
     /// The attempt goes on record before it is made.
     Recording(Job),
     Waiting,
-}
-
-/// What an Outbox needs to know.
-#[derive(Debug, Clone, Copy)]
-pub struct OutboxSettings {
-    /// How heartbeats show.
-    pub beat_style: BeatStyle,
-    /// What waits for a chat that must be paced is sent together when it is more than so many
-    /// characters.
-    pub merge_above_chars: usize,
-    /// What to do when Telegram did not answer a send.
-    pub uncertain: Uncertain,
 }
 
 impl Outbox {
@@ -169,7 +149,7 @@ impl Outbox {
             }
         };
         if let Some(report) = report {
-            self.report(report);
+            self.ports.chunk_delivered.tell_if_there(ChunkDelivered { report });
         }
         self.go_on(ctx);
     }
@@ -209,93 +189,17 @@ impl Outbox {
                     _ => self.line.failed(job, true, &error.to_string()),
                 }
             }
-            TelegramError::Refused(text) => {
-                let Some(job) = self.line.without_entities(job) else {
-                    tracing::warn!(chat = %self.to, "sending as plain text: {text}");
-                    return None;
-                };
-                tracing::error!(chat = %self.to, "telegram call given up: {error}");
-                self.line.failed(job, false, &error.to_string())
+            TelegramError::Refused(_) => {
+                let job = self.line.without_entities(job)?;
+                self.given_up(job, error)
             }
-            _ => {
-                tracing::error!(chat = %self.to, "telegram call given up: {error}");
-                self.line.failed(job, false, &error.to_string())
-            }
+            _ => self.given_up(job, error),
         }
     }
 
-    fn report(&self, report: Report) {
-        self.ports.chunk_delivered.tell_if_there(ChunkDelivered { report });
-    }
-}
-
-/// Between repeated calls that fail, at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-fn growing_waits() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(LONGEST_WAIT)
-        .without_max_times()
-        .build()
-}
-
-fn make(api: &dyn BotApi, to: ChatKey, call: Call) -> Called<Option<i64>> {
-    match call {
-        Call::Send(message) => {
-            let sent = api.send_message(to, message);
-            Box::pin(async move { sent.await.map(Some) })
-        }
-        Call::Edit { message_id, text } => nothing(api.edit_message_text(to, message_id, text)),
-        Call::Delete(message_ids) => nothing(api.delete_messages(to, message_ids)),
-        Call::Typing => nothing(api.send_typing(to)),
-    }
-}
-
-fn nothing(called: Called<()>) -> Called<Option<i64>> {
-    Box::pin(async move { called.await.map(|()| None) })
-}
-
-impl Call {
-    fn words(&self) -> Option<&str> {
-        match self {
-            Self::Send(message) => Some(&message.text),
-            Self::Edit { text, .. } => Some(text),
-            Self::Delete(_) | Self::Typing => None,
-        }
-    }
-}
-
-/// A call's line in the flow.
-struct Making<'a>(&'a Call);
-
-impl fmt::Display for Making<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Call::Send(message) => {
-                write!(f, "sendMessage, {}", length(&message.text))?;
-                match message.entities.len() {
-                    0 => Ok(()),
-                    1 => f.write_str(" and 1 entity"),
-                    count => write!(f, " and {count} entities"),
-                }
-            }
-            Call::Edit { message_id, .. } => write!(f, "editMessageText {message_id}"),
-            Call::Delete(messages) => write!(f, "deleteMessages {messages:?}"),
-            Call::Typing => f.write_str("sendChatAction typing"),
-        }
-    }
-}
-
-/// A finished call's line in the flow.
-struct Done(Option<i64>);
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(message) => write!(f, "message {message}"),
-            None => f.write_str("done"),
-        }
+    fn given_up(&mut self, job: Job, error: &TelegramError) -> Option<Report> {
+        tracing::error!(chat = %self.to, "telegram call given up: {error}");
+        self.line.failed(job, false, &error.to_string())
     }
 }
 
