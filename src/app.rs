@@ -27,6 +27,7 @@ use crate::actors::ingress::{Ingress, IngressPorts, IngressSettings, ToConversat
 use crate::actors::outbox::{Outbox, OutboxPorts, OutboxSettings};
 use crate::actors::persistence::Persistence;
 use crate::config::Config;
+use crate::domain::cutting::Streaming;
 use crate::domain::history::Limits;
 use crate::domain::ids::ChatKey;
 use crate::domain::pacing::{Pacer, Rates};
@@ -67,8 +68,10 @@ pub struct Settings {
     pub ingress: IngressSettings,
     /// For every Conversation.
     pub conversation: Arc<ConversationSettings>,
-    /// For every Chunker.
+    /// For every Chunker of a private chat.
     pub chunker: ChunkerSettings,
+    /// What is different in a group.
+    pub group_streaming: Streaming,
     /// For every Heartbeat.
     pub heartbeat: HeartbeatSettings,
     /// For every Outbox.
@@ -99,10 +102,12 @@ impl Settings {
                 tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
             }),
             chunker: ChunkerSettings {
+                streaming: delivery.private,
                 format: delivery.format,
                 boundary: delivery.chunk_boundary,
                 chunk_chars: delivery.chunk_chars,
             },
+            group_streaming: delivery.group,
             heartbeat: HeartbeatSettings {
                 every: Duration::from_millis(heartbeat.every_ms),
                 max_beats: heartbeat.max_beats,
@@ -203,6 +208,15 @@ struct Floor {
 }
 
 impl Floor {
+    fn chunker_settings(&self, key: ChatKey) -> ChunkerSettings {
+        let settings = self.settings.chunker;
+        let is_group = key.chat < 0;
+        ChunkerSettings {
+            streaming: if is_group { self.settings.group_streaming } else { settings.streaming },
+            ..settings
+        }
+    }
+
     /// Starts the four stations of a conversation.
     fn open(&self, key: ChatKey) -> ToConversation {
         let [me, chunker_at, heartbeat_at, outbox_at] =
@@ -238,7 +252,7 @@ impl Floor {
             chunk_ready: strong(chunker_at, outbox_at, &outbox),
             deliver_chunk: strong(chunker_at, outbox_at, &outbox),
         };
-        crew.join("chunker", chunker_context, Chunker::new(ports, settings.chunker));
+        crew.join("chunker", chunker_context, Chunker::new(ports, self.chunker_settings(key)));
 
         let persistence = self.persistence.clone();
         let ports = ConversationPorts {

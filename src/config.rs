@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
-use crate::domain::cutting::Format;
+use crate::domain::cutting::{Format, Streaming};
 use crate::domain::line::{BeatStyle, Uncertain};
 use crate::domain::pacing::{Rate, Rates};
 use crate::domain::turn::FirstCall;
@@ -118,6 +118,10 @@ pub struct Http {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Delivery {
+    /// How an answer comes into a private chat.
+    pub private: Streaming,
+    /// How an answer comes into a group.
+    pub group: Streaming,
     /// How answers are shown.
     pub format: Format,
     /// Characters of one send, at most.
@@ -250,6 +254,8 @@ impl Default for Http {
 impl Default for Delivery {
     fn default() -> Self {
         Self {
+            private: Streaming::Chunks,
+            group: Streaming::Chunks,
             format: Format::Markdown,
             chunk_chars: 300,
             chunk_boundary: Boundary::Natural,

@@ -10,7 +10,7 @@ use actix::Message;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::domain::chunking::Chunk;
+use crate::domain::cutting::Frame;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::line::{Closed, Report};
 use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
@@ -284,8 +284,8 @@ pub struct DeliverChunk {
     pub turn: TurnId,
     /// Counts the parts from 1.
     pub part: u32,
-    /// The part.
-    pub chunk: Chunk,
+    /// The part, as it is to stand now.
+    pub frame: Frame,
 }
 
 impl Message for DeliverChunk {
@@ -294,7 +294,7 @@ impl Message for DeliverChunk {
 
 impl Told for DeliverChunk {
     fn words(&self) -> Option<&str> {
-        Some(&self.chunk.text)
+        Some(&self.frame.chunk.text)
     }
 }
 
@@ -543,7 +543,8 @@ impl fmt::Display for ChunkReturned {
 
 impl fmt::Display for DeliverChunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deliver part {}: {}", self.part, length(&self.chunk.text))
+        let grows = if self.frame.closes { "" } else { ", growing" };
+        write!(f, "deliver part {}: {}{grows}", self.part, length(&self.frame.chunk.text))
     }
 }
 

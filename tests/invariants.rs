@@ -305,9 +305,9 @@ fn shown(played: &Played, turn: &StoredTurn) -> String {
         let shown = played
             .journal
             .iter()
-            .rfind(|event| matches!(&event.what, What::Shown { message_id, .. } if *message_id == id));
+            .rfind(|event| matches!(&event.what, What::Shown { message_id, .. } | What::Edited { message_id, .. } if *message_id == id));
         match &shown?.what {
-            What::Shown { text, .. } => Some(without_space(text)),
+            What::Shown { text, .. } | What::Edited { text, .. } => Some(without_space(text)),
             _ => None,
         }
     });

@@ -7,7 +7,7 @@
 use actix::{Actor, Context, Handler};
 
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
-use crate::domain::cutting::{AnswerCutter, Format};
+use crate::domain::cutting::{AnswerCutter, Format, Frame, Streaming};
 use crate::domain::ids::TurnId;
 use crate::messages::{
     AnswerCut, AnswerEnded, AnswerResumed, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeltaArrived,
@@ -32,6 +32,8 @@ pub struct ChunkerPorts {
 /// What the Chunker needs to know.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkerSettings {
+    /// How an answer comes into the chat.
+    pub streaming: Streaming,
     /// How an answer is shown.
     pub format: Format,
     /// Where a send may end.
@@ -51,6 +53,12 @@ struct Answer {
     turn: TurnId,
     cutter: AnswerCutter,
     parts: u32,
+    /// `FirstChunk` was said.
+    begun: bool,
+    /// What stands in the growing message.
+    framed_chars: usize,
+    /// The last part handed out is one that stays as it is.
+    last_closed: bool,
     /// The Outbox knows that there is something to send.
     announced: bool,
     complete: bool,
@@ -66,11 +74,14 @@ impl Chunker {
         if self.answer.as_ref().is_some_and(|answer| answer.turn != turn) {
             self.answer = None;
         }
-        let ChunkerSettings { format, boundary, chunk_chars } = self.settings;
+        let ChunkerSettings { format, boundary, chunk_chars, .. } = self.settings;
         self.answer.get_or_insert_with(|| Answer {
             turn,
             cutter: AnswerCutter::new(format, boundary, chunk_chars),
             parts: 0,
+            begun: false,
+            framed_chars: 0,
+            last_closed: true,
             announced: false,
             complete: false,
         })
@@ -78,7 +89,11 @@ impl Chunker {
 
     fn announce(&mut self) {
         let Some(answer) = self.answer.as_mut().filter(|answer| !answer.announced) else { return };
-        if !answer.cutter.is_ready(answer.complete) {
+        let ready = match self.settings.streaming {
+            Streaming::Edit if !answer.complete => answer.cutter.waiting_chars() > answer.framed_chars,
+            _ => answer.cutter.is_ready(answer.complete),
+        };
+        if !ready {
             if answer.complete {
                 let (turn, parts) = (answer.turn, answer.parts);
                 self.ports.answer_cut.tell_if_there(AnswerCut { turn, parts });
@@ -87,7 +102,7 @@ impl Chunker {
         }
         answer.announced = true;
         let turn = answer.turn;
-        if answer.parts == 0 {
+        if !std::mem::replace(&mut answer.begun, true) {
             self.ports.heartbeat_first_chunk.tell_if_there(FirstChunk { turn });
             self.ports.outbox_first_chunk.tell_if_there(FirstChunk { turn });
         }
@@ -100,11 +115,21 @@ impl Chunker {
         answer.announced = false;
         let merges = answer.cutter.waiting_chars() > merge_above_chars.max(chunk_chars);
         let max_chars = if merges { MESSAGE_UTF16 } else { chunk_chars };
+        let framed_chars = answer.cutter.waiting_chars();
         // What was announced can be cut: nothing leaves the buffer in between.
-        let Some(chunk) = answer.cutter.cut(answer.complete, max_chars) else { return };
-        answer.parts += 1;
-        let part = answer.parts;
-        self.ports.deliver_chunk.tell_if_there(DeliverChunk { turn, part, chunk });
+        let frame = match self.settings.streaming {
+            Streaming::Edit => answer.cutter.grow(answer.complete),
+            Streaming::Chunks => {
+                let chunk = answer.cutter.cut(answer.complete, max_chars);
+                chunk.map(|chunk| Frame { chunk, closes: true })
+            }
+        };
+        let Some(frame) = frame else { return };
+        let part = answer.parts + 1;
+        answer.last_closed = frame.closes;
+        answer.parts += u32::from(frame.closes);
+        answer.framed_chars = if frame.closes { 0 } else { framed_chars };
+        self.ports.deliver_chunk.tell_if_there(DeliverChunk { turn, part, frame });
         self.announce();
     }
 }
@@ -126,7 +151,7 @@ impl Handler<AnswerResumed> for Chunker {
     type Result = ();
 
     fn handle(&mut self, AnswerResumed { turn, answer, end_bytes }: AnswerResumed, _: &mut Context<Self>) {
-        let ChunkerSettings { format, boundary, chunk_chars } = self.settings;
+        let ChunkerSettings { format, boundary, chunk_chars, .. } = self.settings;
         let resumed = AnswerCutter::new(format, boundary, chunk_chars).resume(&answer, end_bytes);
         let answer = self.answer(turn);
         answer.cutter = resumed;
@@ -157,8 +182,10 @@ impl Handler<ChunkReturned> for Chunker {
 
     fn handle(&mut self, ChunkReturned { turn }: ChunkReturned, _: &mut Context<Self>) {
         if let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) {
-            answer.cutter.uncut();
-            answer.parts -= 1;
+            if answer.last_closed {
+                answer.cutter.uncut();
+                answer.parts = answer.parts.saturating_sub(1);
+            }
             // The Outbox knows: it has it in its line again.
             answer.announced = true;
         }

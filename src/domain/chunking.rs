@@ -98,6 +98,13 @@ impl Cutter {
         Some(Chunk { text, entities: Vec::new(), end_bytes })
     }
 
+    /// All that is there, without taking it.
+    pub fn peek(&self) -> Chunk {
+        let text = self.buffer.trim_end().to_owned();
+        let end_bytes = self.taken_bytes + text.len();
+        Chunk { text, entities: Vec::new(), end_bytes }
+    }
+
     /// Takes the last cut back: it was not sent, and the next may carry more.
     pub fn uncut(&mut self) {
         self.taken_bytes -= self.last.len();

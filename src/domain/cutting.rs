@@ -3,11 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chunking::{Boundary, Chunk, Cutter};
+use super::chunking::{Boundary, Chunk, Cutter, MESSAGE_UTF16};
 use super::markdown::{MarkdownChunk, MarkdownCutter};
 
 /// Entities of one message, at most; Telegram drops those behind without a word (TDLib).
 const MESSAGE_ENTITIES: usize = 100;
+
+/// A growing message that has more than that is full: a few more words would not be worth an edit.
+const FULL_UTF16: usize = 3_600;
 
 /// How an answer is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,6 +21,26 @@ pub enum Format {
     Markdown,
     /// To the letter.
     Plain,
+}
+
+/// How an answer comes into the chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Streaming {
+    /// In sends, one after the other.
+    #[default]
+    Chunks,
+    /// In one message that grows, and in the next when it is full.
+    Edit,
+}
+
+/// A message as it is to stand now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What stands in it.
+    pub chunk: Chunk,
+    /// It will not grow any more.
+    pub closes: bool,
 }
 
 /// Takes an answer as it comes and gives it back in sends of `limit_chars` characters.
@@ -91,6 +114,20 @@ impl AnswerCutter {
         }
     }
 
+    /// The growing message as it is to stand now: all that is there, or, when that is more than a
+    /// message holds or the answer is complete, what stays in it.
+    pub fn grow(&mut self, complete: bool) -> Option<Frame> {
+        let chunk: Chunk = match &mut self.kind {
+            Kind::Plain(cutter) => cutter.peek(),
+            Kind::Markdown(cutter) => cutter.peek().into(),
+        };
+        if complete || chunk.text.encode_utf16().count() > FULL_UTF16 {
+            let chunk = self.cut(complete, MESSAGE_UTF16)?;
+            return Some(Frame { chunk, closes: true });
+        }
+        (!chunk.text.is_empty()).then_some(Frame { chunk, closes: false })
+    }
+
     /// Takes the last cut back: it was not sent, and the next may carry more.
     pub fn uncut(&mut self) {
         match &mut self.kind {
@@ -131,6 +168,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_growing_message_ends_as_what_is_cut(
+            parts in prop::collection::vec("(\\*\\*|`|\n\n|- |[a-z ]|é|👨‍👩‍👧){0,600}", 0..12),
+        ) {
+            for format in [Format::Markdown, Format::Plain] {
+                let mut cutter = AnswerCutter::new(format, Boundary::Natural, 300);
+                let mut closed = Vec::new();
+                for part in &parts {
+                    cutter.push(part);
+                    while let Some(Frame { chunk, closes: true }) = cutter.grow(false) {
+                        closed.push(chunk.text);
+                    }
+                }
+                while let Some(Frame { chunk, closes }) = cutter.grow(true) {
+                    prop_assert!(closes && chunk.text.encode_utf16().count() <= MESSAGE_UTF16);
+                    closed.push(chunk.text);
+                }
+                let mut whole = AnswerCutter::new(format, Boundary::Natural, 300);
+                whole.push(&parts.concat());
+                let whole: String = std::iter::from_fn(|| whole.cut(true, MESSAGE_UTF16)).map(|chunk| chunk.text).collect();
+                let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+                prop_assert_eq!(letters(&closed.concat()), letters(&whole));
+            }
+        }
+
         #[test]
         fn what_is_ready_can_be_cut_and_what_is_taken_back_comes_again(
             parts in prop::collection::vec("(\\*\\*|`|\n\n|- |[a-z ]|é|👨‍👩‍👧){0,60}", 0..12),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chunking::Chunk;
 use super::commands::{CHECK_MARK, THINKING, thinking_for};
+use super::cutting::Frame;
 use super::ids::TurnId;
 use super::markdown::Rendered;
 use super::pacing::Class;
@@ -94,8 +95,8 @@ pub enum Task {
     Deliver {
         /// Counts the parts of the answer from 1.
         part: u32,
-        /// The part.
-        chunk: Chunk,
+        /// The part, as it is to stand now.
+        frame: Frame,
     },
     /// Say something with which the turn ends; a turn whose notice is refused has failed.
     Notice(String),
@@ -116,8 +117,8 @@ pub enum Call {
     Edit {
         /// Which message.
         message_id: i64,
-        /// Its new text.
-        text: String,
+        /// What is to stand in it.
+        message: Rendered,
     },
     /// `deleteMessage` or `deleteMessages`.
     Delete(Vec<i64>),
@@ -154,6 +155,8 @@ pub struct Report {
     pub number: u32,
     /// The ledger's entry.
     pub part: Part,
+    /// Whether it stays as it is.
+    pub closes: bool,
     /// Why it was refused, when it was.
     pub refused: Option<String>,
 }
@@ -166,6 +169,8 @@ struct OnScreen {
     status: Vec<i64>,
     /// The message that counts the seconds ([`BeatStyle::Edit`]).
     counting: Option<i64>,
+    /// The part that grows, its message, and what stands in it.
+    growing: Option<(u32, i64, Rendered)>,
     /// The first chunk is there or on its way.
     answering: bool,
     notice: Option<Result<i64, String>>,
@@ -262,7 +267,12 @@ impl Line {
             Task::Notice(_) => on_screen.notice = message_id.map(Ok),
             Task::Remark(_) => {}
             Task::Clear => on_screen.status.clear(),
-            Task::Deliver { part, .. } => {
+            Task::Deliver { part, frame } => {
+                let before = on_screen.growing.take().filter(|(growing, ..)| growing == part);
+                let message_id = message_id.or(before.map(|(_, message_id, _)| message_id));
+                if let Some(id) = message_id.filter(|_| !frame.closes) {
+                    on_screen.growing = Some((*part, id, rendered(&frame.chunk)));
+                }
                 if *part == 1 || !on_screen.status.is_empty() {
                     self.jobs.push_front(Job::new(job.turn, Task::Clear));
                 }
@@ -292,7 +302,7 @@ impl Line {
     /// else that must arrive.
     pub fn unanswered(&mut self, job: Job, uncertain: Uncertain, reason: &str) -> Option<Report> {
         match (&job.task, uncertain) {
-            (Task::Deliver { .. }, Uncertain::Note) => {
+            (Task::Deliver { part, .. }, Uncertain::Note) if self.grows(job.turn, *part).is_none() => {
                 let mut report = self.succeeded(job, None)?;
                 report.part.uncertain = true;
                 Some(report)
@@ -301,12 +311,23 @@ impl Line {
         }
     }
 
+    /// The message in which a part grows, and what stands in it.
+    pub fn grows(&mut self, turn: TurnId, part: u32) -> Option<(i64, Rendered)> {
+        let growing = self.on_screen(turn).growing.as_ref().filter(|(growing, ..)| *growing == part);
+        growing.map(|(_, message_id, message)| (*message_id, message.clone()))
+    }
+
+    /// The message in which the turn's answer grew is gone: the next frame is a new message.
+    pub fn lost_message(&mut self, turn: TurnId) -> bool {
+        self.on_screen(turn).growing.take().is_some()
+    }
+
     /// Telegram did not like how the part looks: it is sent once more as plain text. Gives the job
     /// back when there is nothing to leave out.
     pub fn without_entities(&mut self, mut job: Job) -> Option<Job> {
         match &mut job.task {
-            Task::Deliver { chunk, .. } if !chunk.entities.is_empty() => {
-                chunk.entities.clear();
+            Task::Deliver { frame, .. } if !frame.chunk.entities.is_empty() => {
+                frame.chunk.entities.clear();
                 self.jobs.push_front(job);
                 None
             }
@@ -347,9 +368,12 @@ impl Line {
             task if task.bridges_the_wait() && on_screen.answering => None,
             Task::Acknowledge => Some(Call::Send(CHECK_MARK.into())),
             Task::Think { seconds } => Some(beat(style, *seconds, on_screen.counting)),
-            Task::Deliver { chunk, .. } => {
-                let (text, entities) = (chunk.text.clone(), chunk.entities.clone());
-                Some(Call::Send(Rendered { text, entities }))
+            Task::Deliver { part, frame } => {
+                let message = rendered(&frame.chunk);
+                match on_screen.growing.as_ref().filter(|(growing, ..)| growing == part) {
+                    Some((_, message_id, _)) => Some(Call::Edit { message_id: *message_id, message }),
+                    None => Some(Call::Send(message)),
+                }
             }
             Task::Notice(text) => Some(Call::Send(text.as_str().into())),
             Task::Remark(text) => Some(Call::Send((*text).into())),
@@ -371,6 +395,7 @@ impl Line {
                 turn,
                 status: Vec::new(),
                 counting: None,
+                growing: None,
                 answering: false,
                 notice: None,
             });
@@ -395,18 +420,24 @@ fn beat(style: BeatStyle, seconds: u64, counting: Option<i64>) -> Call {
         (BeatStyle::Typing, _) => Call::Typing,
         (BeatStyle::Message, _) => Call::Send(THINKING.into()),
         (BeatStyle::Edit, None) => Call::Send(thinking_for(seconds).into()),
-        (BeatStyle::Edit, Some(message_id)) => Call::Edit { message_id, text: thinking_for(seconds) },
+        (BeatStyle::Edit, Some(message_id)) => {
+            Call::Edit { message_id, message: thinking_for(seconds).into() }
+        }
     }
 }
 
+fn rendered(chunk: &Chunk) -> Rendered {
+    Rendered { text: chunk.text.clone(), entities: chunk.entities.clone() }
+}
+
 fn report(job: Job, message_id: Option<i64>, refused: Option<String>) -> Report {
-    let (number, end_bytes) = match job.task {
-        Task::Deliver { part, chunk } => (part, chunk.end_bytes),
-        _ => (0, 0),
+    let (number, end_bytes, closes) = match job.task {
+        Task::Deliver { part, frame } => (part, frame.chunk.end_bytes, frame.closes),
+        _ => (0, 0, true),
     };
     let (delivered, attempts) = (refused.is_none(), job.attempts);
     let part = Part { message_id, delivered, uncertain: false, attempts, end_bytes };
-    Report { turn: job.turn, number, part, refused }
+    Report { turn: job.turn, number, part, closes, refused }
 }
 
 #[cfg(test)]
@@ -418,7 +449,10 @@ mod tests {
     fn deliver(part: u32, text: &str) -> Task {
         Task::Deliver {
             part,
-            chunk: Chunk { text: text.into(), entities: Vec::new(), end_bytes: text.len() },
+            frame: Frame {
+                chunk: Chunk { text: text.into(), entities: Vec::new(), end_bytes: text.len() },
+                closes: true,
+            },
         }
     }
 
@@ -535,7 +569,7 @@ mod tests {
         line.push(TURN, Task::Think { seconds: 10 });
         assert_eq!(make(&mut line, 7), Some(Call::Send("Thinking... 5 s".into())));
         let Some(Step::Call(job, call)) = line.next_step() else { panic!("a beat") };
-        assert_eq!(call, Call::Edit { message_id: 7, text: "Thinking... 10 s".into() });
+        assert_eq!(call, Call::Edit { message_id: 7, message: "Thinking... 10 s".into() });
         line.succeeded(job, None);
         line.close(TURN, None, false);
         assert_eq!(make(&mut line, 0), Some(Call::Delete(vec![7])));

@@ -174,7 +174,7 @@ impl Handler<ChunkDelivered> for Conversation {
         let running = self.running.as_mut().filter(|running| running.stored.id == report.turn);
         let Some(running) = running else { return };
         let now_ms = since(&running.timings);
-        running.delivered(report.number, report.part, now_ms);
+        running.delivered(report.number, report.closes, report.part, now_ms);
         match report.refused {
             Some(reason) => self.fail(Failure::silent(reason), ctx),
             None if running.is_all_delivered() => self.all_delivered(ctx),

@@ -15,6 +15,8 @@ pub(super) struct Running {
     /// The model's call or the tools at work.
     pub call: Option<SpawnHandle>,
     pub ledger: Vec<Part>,
+    /// The part that the ledger's last entry is of, while it grows.
+    growing: Option<u32>,
     /// The ledger's last part is on its way.
     attempting: bool,
     /// Parts that the answer was cut into, once all of it is.
@@ -55,6 +57,7 @@ impl Running {
             cut_into: None,
             confirmed: 0,
             ledger,
+            growing: None,
             attempting: false,
             timings: stored.timings,
             complete: false,
@@ -114,9 +117,14 @@ impl Running {
         }
     }
 
-    pub fn delivered(&mut self, number: u32, part: Part, now_ms: u64) {
+    pub fn delivered(&mut self, number: u32, closes: bool, part: Part, now_ms: u64) {
         self.forget_attempt();
-        self.confirmed = number;
+        // A part that has grown is one entry, whatever message it stands in now.
+        if self.growing == Some(number) {
+            self.ledger.pop();
+        }
+        self.growing = (!closes).then_some(number);
+        self.confirmed = if closes { number } else { self.confirmed };
         if part.delivered {
             self.timings.first_chunk_ms.get_or_insert(now_ms);
             self.timings.last_chunk_ms = Some(now_ms);

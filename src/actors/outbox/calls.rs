@@ -27,7 +27,7 @@ pub(super) fn make(api: &dyn BotApi, to: ChatKey, call: Call) -> Called<Option<i
             let sent = api.send_message(to, message);
             Box::pin(async move { sent.await.map(Some) })
         }
-        Call::Edit { message_id, text } => nothing(api.edit_message_text(to, message_id, text)),
+        Call::Edit { message_id, message } => nothing(api.edit_message_text(to, message_id, message)),
         Call::Delete(message_ids) => nothing(api.delete_messages(to, message_ids)),
         Call::Typing => nothing(api.send_typing(to)),
     }
@@ -40,8 +40,7 @@ fn nothing(called: Called<()>) -> Called<Option<i64>> {
 impl Call {
     pub(super) fn words(&self) -> Option<&str> {
         match self {
-            Self::Send(message) => Some(&message.text),
-            Self::Edit { text, .. } => Some(text),
+            Self::Send(message) | Self::Edit { message, .. } => Some(&message.text),
             Self::Delete(_) | Self::Typing => None,
         }
     }
@@ -61,7 +60,9 @@ impl fmt::Display for Making<'_> {
                     count => write!(f, " and {count} entities"),
                 }
             }
-            Call::Edit { message_id, .. } => write!(f, "editMessageText {message_id}"),
+            Call::Edit { message_id, message } => {
+                write!(f, "editMessageText {message_id}, {}", length(&message.text))
+            }
             Call::Delete(messages) => write!(f, "deleteMessages {messages:?}"),
             Call::Typing => f.write_str("sendChatAction typing"),
         }

@@ -191,9 +191,18 @@ impl Outbox {
             }
             TelegramError::Refused(_) => {
                 let job = self.line.without_entities(job)?;
+                if self.line.lost_message(job.turn) {
+                    return self.line.failed(job, true, &error.to_string());
+                }
                 self.given_up(job, error)
             }
             _ => self.given_up(job, error),
+        }
+    }
+
+    fn edit(&mut self, job: Job, ctx: &mut Context<Self>) {
+        if let Some(call) = self.line.call(&job) {
+            self.call(job, call, ctx);
         }
     }
 
@@ -245,15 +254,20 @@ impl Handler<ChunkReady> for Outbox {
 impl Handler<DeliverChunk> for Outbox {
     type Result = ();
 
-    fn handle(&mut self, DeliverChunk { turn, part, chunk }: DeliverChunk, _: &mut Context<Self>) {
+    fn handle(&mut self, DeliverChunk { turn, part, frame }: DeliverChunk, ctx: &mut Context<Self>) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Cutting(job) if job.turn == turn => {
                 let attempts = job.attempts + 1;
-                let end_bytes = chunk.end_bytes;
+                let end_bytes = frame.chunk.end_bytes;
+                let job = Job { task: Task::Deliver { part, frame }, attempts, ..job };
+                // An edit may be repeated: what was attempted need not be on record.
+                if self.line.grows(turn, part).is_some() {
+                    return self.edit(job, ctx);
+                }
                 let attempt =
                     Part { message_id: None, delivered: false, uncertain: false, attempts, end_bytes };
                 self.ports.part_attempted.tell_if_there(PartAttempted { turn, part: attempt });
-                self.state = State::Recording(Job { task: Task::Deliver { part, chunk }, attempts, ..job });
+                self.state = State::Recording(job);
             }
             // The turn was ended meanwhile: nobody waits for the part any more.
             other => self.state = other,
@@ -267,9 +281,7 @@ impl Handler<DeliverySaved> for Outbox {
     fn handle(&mut self, DeliverySaved { turn }: DeliverySaved, ctx: &mut Context<Self>) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Recording(job) if job.turn == turn => {
-                if let Some(call) = self.line.call(&job) {
-                    self.call(job, call, ctx);
-                }
+                self.edit(job, ctx);
             }
             other => self.state = other,
         }

@@ -70,6 +70,16 @@ impl MarkdownCutter {
         window.is_some() || self.complete && !glyphs.is_empty()
     }
 
+    /// All of the rendering that can't change any more, without taking it.
+    pub fn peek(&mut self) -> MarkdownChunk {
+        self.drop_sent();
+        let out = &mut self.document.out;
+        let glyphs = out.glyphs.make_contiguous();
+        let end_bytes = trimmed(glyphs).last().map_or(self.sent_bytes, |glyph| glyph.end);
+        let Rendered { text, entities } = rendered(glyphs, &out.names);
+        MarkdownChunk { text, entities, end_bytes }
+    }
+
     /// Takes the last chunk back: it was not sent, and the next may carry more.
     pub fn uncut(&mut self) {
         let (glyphs, sent_bytes) = std::mem::take(&mut self.last);

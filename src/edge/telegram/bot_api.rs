@@ -324,10 +324,12 @@ impl BotApi for BotApiClient {
         Box::pin(async move { this.payload::<_, Sent>(&payload).await.map(|sent| sent.message_id) })
     }
 
-    fn edit_message_text(&self, to: ChatKey, message_id: i64, text: String) -> Called<()> {
+    fn edit_message_text(&self, to: ChatKey, message_id: i64, text: Rendered) -> Called<()> {
         let this = self.clone();
         Box::pin(async move {
-            let payload = EditMessageText::new(ChatId(to.chat), message(message_id)?, text);
+            let mut payload = EditMessageText::new(ChatId(to.chat), message(message_id)?, text.text);
+            let entities: Vec<_> = text.entities.into_iter().map(entity).collect();
+            payload.entities = (!entities.is_empty()).then_some(entities);
             match this.payload(&payload).await {
                 Err(TelegramError::Refused(text)) if text.contains("message is not modified") => Ok(()),
                 answer => answer.map(ignore),

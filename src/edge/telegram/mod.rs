@@ -64,7 +64,7 @@ pub trait BotApi: Send + Sync {
     fn send_message(&self, to: ChatKey, message: Rendered) -> Called<i64>;
 
     /// `editMessageText`.
-    fn edit_message_text(&self, to: ChatKey, message_id: i64, text: String) -> Called<()>;
+    fn edit_message_text(&self, to: ChatKey, message_id: i64, message: Rendered) -> Called<()>;
 
     /// `deleteMessage` for one message, `deleteMessages` for more (at most 100).
     fn delete_messages(&self, from: ChatKey, message_ids: Vec<i64>) -> Called<()>;

@@ -153,20 +153,17 @@ async fn pause(time: Duration) {
 
 impl BotApi for MemoryTelegram {
     fn send_message(&self, to: ChatKey, message: Rendered) -> Called<i64> {
-        let entities: Vec<_> = message.entities.iter().map(entity).collect();
-        let mut params = json!({"text": message.text});
-        if !entities.is_empty() {
-            params["entities"] = json!(entities);
-        }
-        let call = self.call(to, "sendMessage", params);
+        let call = self.call(to, "sendMessage", text_of(&message));
         Box::pin(async move {
             let id = call.await?["message_id"].as_i64();
             id.ok_or_else(|| TelegramError::Uncertain("the message has no id".into()))
         })
     }
 
-    fn edit_message_text(&self, to: ChatKey, message_id: i64, text: String) -> Called<()> {
-        let call = self.call(to, "editMessageText", json!({"message_id": message_id, "text": text}));
+    fn edit_message_text(&self, to: ChatKey, message_id: i64, message: Rendered) -> Called<()> {
+        let mut params = text_of(&message);
+        params["message_id"] = json!(message_id);
+        let call = self.call(to, "editMessageText", params);
         done(call, "message is not modified")
     }
 
@@ -181,6 +178,16 @@ impl BotApi for MemoryTelegram {
     fn send_typing(&self, to: ChatKey) -> Called<()> {
         done(self.call(to, "sendChatAction", json!({"action": "typing"})), "\0")
     }
+}
+
+/// A text with its entities as the Bot API has them.
+fn text_of(message: &Rendered) -> Value {
+    let entities: Vec<_> = message.entities.iter().map(entity).collect();
+    let mut params = json!({"text": message.text});
+    if !entities.is_empty() {
+        params["entities"] = json!(entities);
+    }
+    params
 }
 
 /// An entity as the Bot API has it.
