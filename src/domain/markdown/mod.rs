@@ -31,6 +31,8 @@ mod flanking;
 mod glyph;
 mod head;
 mod inline;
+mod kind;
+mod levels;
 mod marks;
 mod opaque;
 mod out;
