@@ -4,22 +4,19 @@
 //! What is written to [`Out`] depends on the text alone, and is never taken back.
 
 use super::code::Code;
-use super::cursor::{char_boundary, is_space};
-use super::glyph::Style;
-use super::head::{self, Container, Head, Kind, OpenLeaf, Opened};
-use super::levels::{BULLET, Levels};
-use super::out::{Lead, Marker, Out, Shape};
+use super::cursor::char_boundary;
+use super::head::{self, Head, Kind, OpenLeaf};
+use super::levels::Levels;
+use super::out::{Lead, Marker, Out};
 use super::paragraph::Paragraph;
 use super::rows::Rows;
-use super::table::Align;
 
 /// Bytes of a line that are handed on at a time.
 const STEP: usize = 1024;
-/// How long a rule is drawn.
-const RULE_CHARS: usize = 3;
 
+/// The open block.
 #[derive(Debug)]
-enum Leaf {
+pub(super) enum Leaf {
     Nothing,
     Paragraph(Paragraph),
     Heading(Paragraph),
@@ -42,9 +39,9 @@ pub(super) struct Document {
     /// How much must be unread for another look at a line's start, unless the line ends.
     look_at: usize,
     levels: Levels,
-    leaf: Leaf,
+    pub leaf: Leaf,
     /// Markers of items that have no text yet.
-    pending: Vec<Marker>,
+    pub pending: Vec<Marker>,
     /// A blank line came last.
     blank: bool,
     /// What came out.
@@ -215,7 +212,8 @@ impl Document {
         }
     }
 
-    fn close_leaf(&mut self) {
+    /// The open block ends.
+    pub fn close_leaf(&mut self) {
         match std::mem::replace(&mut self.leaf, Leaf::Nothing) {
             Leaf::Nothing => {}
             Leaf::Paragraph(paragraph) | Leaf::Heading(paragraph) => paragraph.finish(&mut self.out, false),
@@ -238,116 +236,18 @@ impl Document {
         self.pending.extend(markers);
     }
 
-    fn lead(&mut self, head: &Head, start: usize) -> Lead {
+    /// What stands before a block that this line begins.
+    pub fn lead(&mut self, head: &Head, start: usize) -> Lead {
+        let markers = std::mem::take(&mut self.pending);
+        let after = markers.last().and_then(|marker| marker.text.last()).map_or(0, |(_, end)| *end);
+        let marks = head.marks.iter().map(|mark| start + mark).filter(|mark| *mark > after);
         Lead {
-            markers: std::mem::take(&mut self.pending),
+            marks: marks.collect(),
+            markers,
             blank: std::mem::take(&mut self.blank),
             in_item: self.levels.in_item(),
             indent: self.levels.indent(),
-            marks: head.marks.iter().map(|mark| start + mark).collect(),
             quote: self.levels.quote(),
         }
-    }
-
-    /// A line of a paragraph. How much of it is not shown.
-    fn text(&mut self, head: &Head, goes_on: bool, start: usize, text: &str) -> usize {
-        let mut skipped = 0;
-        if !goes_on {
-            skipped = self.task(head, start + head.text, text);
-            let lead = self.lead(head, start);
-            self.leaf = Leaf::Paragraph(Paragraph::new(lead, Shape::Text));
-        }
-        if let Leaf::Paragraph(paragraph) = &mut self.leaf {
-            let marks = head.marks.iter().map(|mark| start + mark).collect();
-            paragraph.line(start + head.text + skipped, marks);
-        }
-        skipped
-    }
-
-    /// The box of a task takes the place of a bullet, or stands behind a number.
-    fn task(&mut self, head: &Head, source: usize, text: &str) -> usize {
-        let is_first = matches!(head.opened.last(), Some(Opened { container: Container::Item { .. }, .. }));
-        let drawn = match text.as_bytes().get(..4) {
-            Some([b'[', b' ', b']', b' ' | b'\t']) => '☐',
-            Some([b'[', b'x' | b'X', b']', b' ' | b'\t']) => '☑',
-            _ => return 0,
-        };
-        let Some(marker) = self.pending.last_mut().filter(|_| is_first) else { return 0 };
-        if marker.text.first().is_some_and(|(c, _)| *c == BULLET) {
-            marker.text.clear();
-        } else {
-            marker.text.push((' ', source));
-        }
-        marker.text.push((drawn, source + 3));
-        3
-    }
-
-    fn heading(&mut self, head: &Head, start: usize, text: &str) -> usize {
-        let level = text.bytes().take_while(|byte| *byte == b'#').count();
-        let mut heading = Paragraph::new(self.lead(head, start), Shape::Heading);
-        heading.line(start + head.text + level, Vec::new());
-        self.leaf = Leaf::Heading(heading);
-        level
-    }
-
-    fn code_line(&mut self, head: &Head, goes_on: bool, start: usize) -> usize {
-        if !goes_on {
-            let lead = self.lead(head, start);
-            self.leaf = Leaf::Indented(Code::new(lead, None, &mut self.out));
-        }
-        if let Leaf::Fence { code, .. } | Leaf::Indented(code) = &mut self.leaf {
-            code.line(head.spare);
-        }
-        0
-    }
-
-    /// A line that is there to its end.
-    fn line(&mut self, head: Head, start: usize, text: &str) {
-        let lead_of = |document: &mut Self| document.lead(&head, start);
-        match &head.kind {
-            Kind::Rule => {
-                let lead = lead_of(self);
-                self.rule(&lead, start + head.text, text);
-            }
-            Kind::Fence { mark, length, indent, language } => {
-                let lead = lead_of(self);
-                let code = Code::new(lead, language.clone(), &mut self.out);
-                self.leaf = Leaf::Fence { code, mark: *mark, length: *length, indent: *indent };
-            }
-            Kind::FenceEnd => self.close_leaf(),
-            Kind::Underline => self.underline(),
-            Kind::Delimiter(aligns) => self.table(aligns.clone(), start + head.text, text),
-            Kind::Row => {
-                if let Leaf::Table(rows) = &mut self.leaf {
-                    rows.push(text, start + head.text, &mut self.out);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn rule(&mut self, lead: &Lead, source: usize, text: &str) {
-        self.out.begin(lead, Shape::Block);
-        let style = Style { quote: lead.quote, ..Style::default() };
-        let marks = text.char_indices().filter(|(_, c)| !is_space(*c)).take(RULE_CHARS);
-        for (position, c) in marks {
-            self.out.put('—', source + position + c.len_utf8(), style);
-        }
-    }
-
-    fn underline(&mut self) {
-        if let Leaf::Paragraph(paragraph) = &mut self.leaf {
-            paragraph.underlined();
-        }
-        self.close_leaf();
-    }
-
-    fn table(&mut self, aligns: Vec<Align>, source: usize, delimiter: &str) {
-        let Leaf::Paragraph(paragraph) = std::mem::replace(&mut self.leaf, Leaf::Nothing) else { return };
-        let (lead, header, header_source) = paragraph.split_header(&mut self.out);
-        let mut rows = Rows::new(lead, aligns, &mut self.out);
-        rows.push(&header, header_source, &mut self.out);
-        rows.push_delimiter(delimiter, source);
-        self.leaf = Leaf::Table(rows);
     }
 }

@@ -59,6 +59,7 @@ impl Levels {
         let before = self.levels.get(head.matched).copied();
         self.levels.truncate(head.matched);
         let mut markers = Vec::new();
+        let mut after = 0;
         for (position, opened) in head.opened.iter().enumerate() {
             let sibling = before.filter(|_| position == 0);
             match opened.container {
@@ -71,7 +72,17 @@ impl Levels {
                     let in_list = sibling.is_some() || self.in_item();
                     let (indent, quote) = (self.indent(), self.quote());
                     self.open_item(opened.container, number, text.len());
-                    markers.push(Marker { text, same_line: position > 0, indent, blank, in_list, quote });
+                    let marks = marks_between(head, after, opened.marker.0, start);
+                    after = opened.marker.1;
+                    markers.push(Marker {
+                        text,
+                        same_line: position > 0,
+                        indent,
+                        marks,
+                        blank,
+                        in_list,
+                        quote,
+                    });
                 }
             }
         }
@@ -101,6 +112,12 @@ impl Levels {
             }
         }
     }
+}
+
+/// Where the markers of quotes in quotes end that are in this stretch of the line.
+fn marks_between(head: &Head, from: usize, to: usize, start: usize) -> Vec<usize> {
+    let within = head.marks.iter().filter(|mark| (from + 1..=to).contains(*mark));
+    within.map(|mark| start + mark).collect()
 }
 
 fn is_item_of(container: Container, mark: char) -> bool {

@@ -102,6 +102,20 @@ fn check_joined(whole: &Rendered, chunks: &[MarkdownChunk]) {
     assert_eq!(rest.trim(), "");
 }
 
+/// No chunk ends inside a cluster of the rendering that fits into a send.
+fn check_clusters(whole: &Rendered, chunks: &[MarkdownChunk], limit: usize) {
+    let mut rest = whole.text.as_str();
+    for chunk in chunks {
+        rest = rest.trim_start().strip_prefix(chunk.text.as_str()).unwrap_or_default();
+        let end = whole.text.len() - rest.len();
+        let next = end + (rest.len() - rest.trim_start().len());
+        for (start, cluster) in whole.text.grapheme_indices(true) {
+            let is_cut = [end, next].iter().all(|cut| start < *cut && *cut < start + cluster.len());
+            assert!(!is_cut || cluster.chars().count() > limit, "{cluster:?} is cut");
+        }
+    }
+}
+
 /// How each visible character looks.
 fn looks(text: &str, entities: &[Entity]) -> Vec<(char, Vec<EntityKind>)> {
     let mut looks = Vec::new();
@@ -171,6 +185,8 @@ proptest! {
         delta in 1usize..50,
     ) {
         check_all(&text, &[limit], &[delta], Boundary::Natural);
+        let chunks = cut(&text, &[limit], &[delta], Boundary::Natural);
+        check_clusters(&render(&text), &chunks, limit);
     }
 
     #[test]
@@ -212,7 +228,7 @@ proptest! {
 
 /// `PROPTEST_CASES`, or few enough for every build.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
 }
 
 /// What makes readers slow, five characters at a time: ten times as much takes ten times as long.
