@@ -71,3 +71,9 @@ pub(super) fn is_space(c: char) -> bool {
 fn width(c: char, column: usize) -> usize {
     if c == '\t' { TAB - column % TAB } else { 1 }
 }
+
+/// The last character boundary at or before `position`.
+pub(super) fn char_boundary(text: &str, position: usize) -> usize {
+    let position = position.min(text.len());
+    (0..=position).rev().find(|position| text.is_char_boundary(*position)).unwrap_or(0)
+}

@@ -4,34 +4,19 @@
 //! What is written to [`Out`] depends on the text alone, and is never taken back.
 
 use super::code::Code;
-use super::cursor::is_space;
-use super::glyph::Style;
-use super::head::{self, Container, Head, Kind, OpenLeaf, Opened};
-use super::out::{Lead, Marker, Out, Shape};
+use super::cursor::char_boundary;
+use super::head::{self, Head, Kind, OpenLeaf};
+use super::levels::Levels;
+use super::out::{Lead, Marker, Out};
 use super::paragraph::Paragraph;
 use super::rows::Rows;
-use super::table::Align;
 
 /// Bytes of a line that are handed on at a time.
 const STEP: usize = 1024;
-const BULLET: char = '•';
-/// How long a rule is drawn.
-const RULE_CHARS: usize = 3;
 
-/// A container with what its lines look like.
-#[derive(Debug, Clone, Copy)]
-struct Level {
-    container: Container,
-    /// The number that an ordered item is shown with.
-    number: u64,
-    /// Columns that its marker takes.
-    width: usize,
-    /// The quote that its text is in.
-    quote: u32,
-}
-
+/// The open block.
 #[derive(Debug)]
-enum Leaf {
+pub(super) enum Leaf {
     Nothing,
     Paragraph(Paragraph),
     Heading(Paragraph),
@@ -53,10 +38,10 @@ pub(super) struct Document {
     within_line: bool,
     /// How much must be unread for another look at a line's start, unless the line ends.
     look_at: usize,
-    levels: Vec<Level>,
-    leaf: Leaf,
+    levels: Levels,
+    pub leaf: Leaf,
     /// Markers of items that have no text yet.
-    pending: Vec<Marker>,
+    pub pending: Vec<Marker>,
     /// A blank line came last.
     blank: bool,
     /// What came out.
@@ -72,7 +57,7 @@ impl Document {
             read: 0,
             within_line: false,
             look_at: 0,
-            levels: Vec::new(),
+            levels: Levels::default(),
             leaf: Leaf::Nothing,
             pending: Vec::new(),
             blank: false,
@@ -119,7 +104,7 @@ impl Document {
     /// Hands a stretch of the line to the open block. Whether there may be more to do.
     fn read_text(&mut self, complete: bool) -> bool {
         let rest = self.unread.get(self.read..).unwrap_or_default();
-        let rest = rest.get(..rest.floor_char_boundary(STEP)).unwrap_or(rest);
+        let rest = rest.get(..char_boundary(rest, STEP)).unwrap_or(rest);
         let end = rest.find('\n');
         let text = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
         let source = self.base + self.read;
@@ -156,7 +141,7 @@ impl Document {
         }
         let end = rest.find('\n');
         let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-        let containers: Vec<Container> = self.levels.iter().map(|level| level.container).collect();
+        let containers = self.levels.containers();
         let Some(head) = head::read(line, end.is_some() || complete, &containers, self.open_leaf()) else {
             self.look_at = line.len() + 16.max(line.len() / 4);
             return false;
@@ -184,7 +169,7 @@ impl Document {
 
     fn apply(&mut self, head: Head, line: &str, ended: bool) {
         let start = self.base + self.read;
-        let goes_on = head.opened.is_empty() && self.goes_on(&head, head.matched == self.levels.len());
+        let goes_on = head.opened.is_empty() && self.goes_on(&head, head.matched == self.levels.count());
         if !goes_on {
             self.close_before(&head);
         }
@@ -222,12 +207,13 @@ impl Document {
         let is_blank = head.kind == Kind::Blank && head.opened.is_empty();
         self.blank |= is_blank;
         match &mut self.leaf {
-            Leaf::Indented(code) if is_blank && head.matched == self.levels.len() => code.line_ends(),
+            Leaf::Indented(code) if is_blank && head.matched == self.levels.count() => code.line_ends(),
             _ => self.close_leaf(),
         }
     }
 
-    fn close_leaf(&mut self) {
+    /// The open block ends.
+    pub fn close_leaf(&mut self) {
         match std::mem::replace(&mut self.leaf, Leaf::Nothing) {
             Leaf::Nothing => {}
             Leaf::Paragraph(paragraph) | Leaf::Heading(paragraph) => paragraph.finish(&mut self.out, false),
@@ -243,200 +229,25 @@ impl Document {
 
     /// Closes the containers that the line does not belong to and opens those that it begins.
     fn open_levels(&mut self, head: &Head, start: usize) {
-        let before = self.levels.get(head.matched).copied();
-        if head.matched < self.levels.len() {
+        if head.matched < self.levels.count() {
             self.write_pending();
         }
-        self.levels.truncate(head.matched);
-        for (position, opened) in head.opened.iter().enumerate() {
-            let sibling = before.filter(|_| position == 0);
-            self.open(*opened, sibling, start, position > 0);
-        }
-        if head.kind != Kind::Blank {
-            self.forget_empty();
-        }
+        let markers = self.levels.update(head, start, &mut self.blank, &mut self.out.names);
+        self.pending.extend(markers);
     }
 
-    fn forget_empty(&mut self) {
-        for level in &mut self.levels {
-            if let Container::Item { empty, .. } = &mut level.container {
-                *empty = false;
-            }
-        }
-    }
-
-    fn open(&mut self, opened: Opened, sibling: Option<Level>, start: usize, same_line: bool) {
-        let quote = self.quote();
-        match opened.container {
-            Container::Quote => {
-                let quote = if quote == 0 { self.out.names.quote() } else { quote };
-                self.levels.push(Level { container: opened.container, number: 0, width: 0, quote });
-            }
-            Container::Item { mark, number, .. } => {
-                let sibling = sibling.filter(|level| is_item_of(level.container, mark));
-                let number = number.map(|number| shown_number(number, sibling));
-                let text = marker_text(mark, number, (start + opened.marker.0, start + opened.marker.1));
-                let width = text.len() + 1;
-                let marker = Marker {
-                    text,
-                    same_line,
-                    indent: self.indent(),
-                    blank: std::mem::take(&mut self.blank),
-                    in_list: sibling.is_some() || self.in_item(),
-                    quote,
-                };
-                self.pending.push(marker);
-                let number = number.unwrap_or(0);
-                self.levels.push(Level { container: opened.container, number, width, quote });
-            }
-        }
-    }
-
-    fn quote(&self) -> u32 {
-        self.levels.last().map_or(0, |level| level.quote)
-    }
-
-    fn in_item(&self) -> bool {
-        self.levels.iter().any(|level| matches!(level.container, Container::Item { .. }))
-    }
-
-    /// White space before a line: for the items around it that are inside the same quote.
-    fn indent(&self) -> usize {
-        let quote = self.quote();
-        self.levels.iter().filter(|level| level.quote == quote).map(|level| level.width).sum()
-    }
-
-    fn lead(&mut self, head: &Head, start: usize) -> Lead {
+    /// What stands before a block that this line begins.
+    pub fn lead(&mut self, head: &Head, start: usize) -> Lead {
+        let markers = std::mem::take(&mut self.pending);
+        let after = markers.last().and_then(|marker| marker.text.last()).map_or(0, |(_, end)| *end);
+        let marks = head.marks.iter().map(|mark| start + mark).filter(|mark| *mark > after);
         Lead {
-            markers: std::mem::take(&mut self.pending),
+            marks: marks.collect(),
+            markers,
             blank: std::mem::take(&mut self.blank),
-            in_item: self.in_item(),
-            indent: self.indent(),
-            marks: head.marks.iter().map(|mark| start + mark).collect(),
-            quote: self.quote(),
+            in_item: self.levels.in_item(),
+            indent: self.levels.indent(),
+            quote: self.levels.quote(),
         }
     }
-
-    /// A line of a paragraph. How much of it is not shown.
-    fn text(&mut self, head: &Head, goes_on: bool, start: usize, text: &str) -> usize {
-        let mut skipped = 0;
-        if !goes_on {
-            skipped = self.task(head, start + head.text, text);
-            let lead = self.lead(head, start);
-            self.leaf = Leaf::Paragraph(Paragraph::new(lead, Shape::Text));
-        }
-        if let Leaf::Paragraph(paragraph) = &mut self.leaf {
-            let marks = head.marks.iter().map(|mark| start + mark).collect();
-            paragraph.line(start + head.text + skipped, marks);
-        }
-        skipped
-    }
-
-    /// The box of a task takes the place of a bullet, or stands behind a number.
-    fn task(&mut self, head: &Head, source: usize, text: &str) -> usize {
-        let is_first = matches!(head.opened.last(), Some(Opened { container: Container::Item { .. }, .. }));
-        let drawn = match text.as_bytes().get(..4) {
-            Some([b'[', b' ', b']', b' ' | b'\t']) => '☐',
-            Some([b'[', b'x' | b'X', b']', b' ' | b'\t']) => '☑',
-            _ => return 0,
-        };
-        let Some(marker) = self.pending.last_mut().filter(|_| is_first) else { return 0 };
-        if marker.text.first().is_some_and(|(c, _)| *c == BULLET) {
-            marker.text.clear();
-        } else {
-            marker.text.push((' ', source));
-        }
-        marker.text.push((drawn, source + 3));
-        3
-    }
-
-    fn heading(&mut self, head: &Head, start: usize, text: &str) -> usize {
-        let level = text.bytes().take_while(|byte| *byte == b'#').count();
-        let mut heading = Paragraph::new(self.lead(head, start), Shape::Heading);
-        heading.line(start + head.text + level, Vec::new());
-        self.leaf = Leaf::Heading(heading);
-        level
-    }
-
-    fn code_line(&mut self, head: &Head, goes_on: bool, start: usize) -> usize {
-        if !goes_on {
-            let lead = self.lead(head, start);
-            self.leaf = Leaf::Indented(Code::new(lead, None, &mut self.out));
-        }
-        if let Leaf::Fence { code, .. } | Leaf::Indented(code) = &mut self.leaf {
-            code.line(head.spare);
-        }
-        0
-    }
-
-    /// A line that is there to its end.
-    fn line(&mut self, head: Head, start: usize, text: &str) {
-        let lead_of = |document: &mut Self| document.lead(&head, start);
-        match &head.kind {
-            Kind::Rule => {
-                let lead = lead_of(self);
-                self.rule(&lead, start + head.text, text);
-            }
-            Kind::Fence { mark, length, indent, language } => {
-                let lead = lead_of(self);
-                let code = Code::new(lead, language.clone(), &mut self.out);
-                self.leaf = Leaf::Fence { code, mark: *mark, length: *length, indent: *indent };
-            }
-            Kind::FenceEnd => self.close_leaf(),
-            Kind::Underline => self.underline(),
-            Kind::Delimiter(aligns) => self.table(aligns.clone(), start + head.text, text),
-            Kind::Row => {
-                if let Leaf::Table(rows) = &mut self.leaf {
-                    rows.push(text, start + head.text, &mut self.out);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn rule(&mut self, lead: &Lead, source: usize, text: &str) {
-        self.out.begin(lead, Shape::Block);
-        let style = Style { quote: lead.quote, ..Style::default() };
-        let marks = text.char_indices().filter(|(_, c)| !is_space(*c)).take(RULE_CHARS);
-        for (position, c) in marks {
-            self.out.put('—', source + position + c.len_utf8(), style);
-        }
-    }
-
-    fn underline(&mut self) {
-        if let Leaf::Paragraph(paragraph) = &mut self.leaf {
-            paragraph.underlined();
-        }
-        self.close_leaf();
-    }
-
-    fn table(&mut self, aligns: Vec<Align>, source: usize, delimiter: &str) {
-        let Leaf::Paragraph(paragraph) = std::mem::replace(&mut self.leaf, Leaf::Nothing) else { return };
-        let (lead, header, header_source) = paragraph.split_header(&mut self.out);
-        let mut rows = Rows::new(lead, aligns, &mut self.out);
-        rows.push(&header, header_source, &mut self.out);
-        rows.push_delimiter(delimiter, source);
-        self.leaf = Leaf::Table(rows);
-    }
-}
-
-fn is_item_of(container: Container, mark: char) -> bool {
-    matches!(container, Container::Item { mark: its, .. } if its == mark)
-}
-
-/// Numbers go up: where a list does not count, it is counted.
-fn shown_number(written: u64, sibling: Option<Level>) -> u64 {
-    let least = sibling.map_or(0, |level| level.number.saturating_add(1));
-    let shown = written.max(least);
-    // Each digit needs a place in the source.
-    if shown.to_string().len() > written.to_string().len() + 1 { written } else { shown }
-}
-
-fn marker_text(mark: char, number: Option<u64>, place: (usize, usize)) -> Vec<(char, usize)> {
-    let Some(number) = number else { return vec![(BULLET, place.1)] };
-    let text = format!("{number}{mark}");
-    // The last character may take the place of the white space behind the marker.
-    let last = place.1.max(place.0 + text.len());
-    let end = |position: usize| (last + position + 1).saturating_sub(text.len());
-    text.chars().enumerate().map(|(position, c)| (c, end(position))).collect()
 }

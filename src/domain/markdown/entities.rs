@@ -89,11 +89,12 @@ pub(super) fn cluster_starts(text: &str) -> Vec<bool> {
     starts
 }
 
-type Cell = [u32; ATTRIBUTES];
+/// The attributes of a character.
+pub(super) type Cell = [u32; ATTRIBUTES];
 
 /// The attributes of each character. All of a cluster look like its first: an entity must not
 /// begin or end inside one.
-fn cells(glyphs: &[Glyph], starts: &[bool]) -> Vec<Cell> {
+pub(super) fn cells(glyphs: &[Glyph], starts: &[bool]) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::with_capacity(glyphs.len());
     for (glyph, start) in glyphs.iter().zip(starts) {
         let cell = cells.last().copied().filter(|_| !start);

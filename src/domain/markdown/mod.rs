@@ -22,6 +22,7 @@
 //! indented less than its list item; numbers of a list are as written as long as they go up;
 //! a list stays close to the line above it if the source has no blank line there.
 
+mod blocks;
 mod code;
 mod cursor;
 mod cut;
@@ -31,6 +32,8 @@ mod flanking;
 mod glyph;
 mod head;
 mod inline;
+mod kind;
+mod levels;
 mod marks;
 mod opaque;
 mod out;

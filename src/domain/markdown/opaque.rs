@@ -1,5 +1,7 @@
 //! Stretches of a paragraph that are not text: escapes, code spans, formulas, tags, addresses.
 
+use super::cursor::char_boundary;
+
 /// What a stretch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Matter {
@@ -21,8 +23,8 @@ pub(super) struct Opaque {
     pub end: usize,
 }
 
-/// Characters within which a formula in single dollars must end: prices are not formulas.
-const DOLLAR_CHARS: usize = 200;
+/// Bytes within which a formula in single dollars must end: prices are not formulas.
+const DOLLAR_BYTES: usize = 240;
 /// Bytes within which a link's address must end.
 const TARGET_BYTES: usize = 2000;
 /// Longer runs of backticks are text.
@@ -37,12 +39,20 @@ pub(super) struct Opaques<'a> {
     /// Ends that were looked for and do not come any more.
     unclosed: Vec<&'static str>,
     unclosed_target: bool,
+    /// Behind the last `$`, nothing before this place closes a formula.
+    no_dollar_before: usize,
 }
 
 impl<'a> Opaques<'a> {
     /// The stretches of `text`.
     pub fn new(text: &'a str) -> Self {
-        Self { text, unclosed_code: [false; MAX_BACKTICKS + 1], unclosed: Vec::new(), unclosed_target: false }
+        Self {
+            text,
+            unclosed_code: [false; MAX_BACKTICKS + 1],
+            unclosed: Vec::new(),
+            unclosed_target: false,
+            no_dollar_before: 0,
+        }
     }
 
     /// The stretch that begins at `start`, if one does; an error for one that does not end, with
@@ -118,20 +128,30 @@ impl<'a> Opaques<'a> {
         if rest.starts_with("$$") {
             return self.formula(start, 2, "$$");
         }
-        let mut before = ' ';
-        for (position, c) in rest.char_indices().skip(1).take(DOLLAR_CHARS) {
-            let begins = position == 1;
-            if c == '\n' || begins && (c.is_whitespace() || c == '$') {
+        let first = rest.get(1..).and_then(|rest| rest.chars().next());
+        if first.is_some_and(char::is_whitespace) {
+            return Ok(None);
+        }
+        let limit = char_boundary(self.text, start.saturating_add(DOLLAR_BYTES));
+        let from = self.no_dollar_before.max(start + 1).min(limit);
+        for (position, c) in self.text.get(from..limit).unwrap_or_default().char_indices() {
+            let position = from + position;
+            if c == '\n' {
+                self.no_dollar_before = position;
                 return Ok(None);
             }
-            let end = position + 1;
-            let is_price = rest.get(end..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-            if c == '$' && !before.is_whitespace() && before != '\\' && !is_price {
-                return Ok(Some(Opaque { matter: Matter::Formula, start, end: start + end }));
+            if c == '$' && position > start + 1 && self.closes_formula(position) {
+                return Ok(Some(Opaque { matter: Matter::Formula, start, end: position + 1 }));
             }
-            before = c;
         }
-        if rest.chars().nth(DOLLAR_CHARS).is_some() { Ok(None) } else { Err(1) }
+        self.no_dollar_before = self.no_dollar_before.max(limit);
+        if limit < self.text.len() { Ok(None) } else { Err(1) }
+    }
+
+    fn closes_formula(&self, dollar: usize) -> bool {
+        let before = self.text.get(..dollar).and_then(|text| text.chars().next_back());
+        let is_price = self.text.as_bytes().get(dollar + 1).is_some_and(u8::is_ascii_digit);
+        !before.is_none_or(|c| c.is_whitespace() || c == '\\') && !is_price
     }
 
     fn tag(&mut self, start: usize, rest: &str) -> Result<Option<Opaque>, usize> {

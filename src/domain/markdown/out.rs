@@ -16,6 +16,8 @@ pub(super) struct Marker {
     pub same_line: bool,
     /// White space before it.
     pub indent: usize,
+    /// Where the markers of quotes in quotes before it end.
+    pub marks: Vec<usize>,
     /// There is a blank line before it.
     pub blank: bool,
     /// It goes on with a list, or is inside one.
@@ -141,11 +143,12 @@ impl Out {
             let style = Style { quote: marker.quote, ..Style::default() };
             if self.last == Last::Marker && marker.same_line && marker.quote == self.last_quote {
                 self.space(1, style);
+                self.line_start(0, &marker.marks, style);
             } else {
                 let tight = marker.in_list || self.last == Last::Shape(Shape::Text);
                 let lines = if tight && !marker.blank { 1 } else { 2 };
                 self.gap(lines, if lines == 1 { Stop::Item } else { Stop::Block }, marker.quote);
-                self.line_start(marker.indent, &[], style);
+                self.line_start(marker.indent, &marker.marks, style);
             }
             for (ch, end) in &marker.text {
                 self.put(*ch, *end, style);

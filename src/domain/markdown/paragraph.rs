@@ -8,7 +8,7 @@ use super::cursor::is_space;
 use super::entities::cluster_starts;
 use super::glyph::Style;
 use super::inline::{self, Ink, Place};
-use super::marks;
+use super::marks::{self, Marks};
 use super::out::{Lead, Out, Shape};
 use super::table;
 use super::{LOOK_AHEAD, glyph::Stop};
@@ -258,17 +258,26 @@ fn without_closing(text: &str) -> &str {
 /// Where the first piece of `text` ends and where the next begins, if it is there in full.
 fn piece(text: &str, least: usize) -> Option<(usize, usize)> {
     let start = text.char_indices().nth(least)?.0;
-    let window = text.char_indices().nth(LOOK_AHEAD).map(|(window, _)| window);
-    let seen = text.get(..window.unwrap_or(text.len()))?;
-    let marks = marks::scan(seen);
-    let gaps = || marks.gaps.iter().filter(|gap| gap.start > 0);
-    if let Some(gap) = gaps().find(|gap| gap.depth == 0 && gap.start >= start) {
-        return Some((gap.start, gap.end));
+    let end_of = |chars: usize| text.char_indices().nth(chars).map(|(end, _)| end);
+    let closed = |seen: &Marks| {
+        let gap = seen.gaps.iter().find(|gap| gap.depth == 0 && gap.start >= start)?;
+        Some((gap.start, gap.end))
+    };
+    // What is closed stays closed: mostly a short look is enough.
+    let glance = end_of(least.saturating_mul(4)).map(|end| marks::scan(text.get(..end).unwrap_or(text)));
+    if let Some(piece) = glance.as_ref().and_then(closed) {
+        return Some(piece);
     }
-    let window = window?;
-    let late = gaps().filter(|gap| gap.start >= window / 2);
-    let forced = late.min_by_key(|gap| (gap.depth, std::cmp::Reverse(gap.start)));
-    Some(forced.map_or_else(|| hard_end(text, window), |gap| (gap.start, gap.end)))
+    let window = end_of(LOOK_AHEAD);
+    let seen = marks::scan(text.get(..window.unwrap_or(text.len()))?);
+    closed(&seen).or_else(|| Some(forced(text, &seen, window?)))
+}
+
+/// Where a piece ends in which something is open everywhere.
+fn forced(text: &str, seen: &Marks, window: usize) -> (usize, usize) {
+    let late = seen.gaps.iter().filter(|gap| gap.start >= window / 2);
+    let least = late.min_by_key(|gap| (gap.depth, std::cmp::Reverse(gap.start)));
+    least.map_or_else(|| hard_end(text, window), |gap| (gap.start, gap.end))
 }
 
 /// The last cluster boundary before `window`: there is no white space.

@@ -1,6 +1,6 @@
 //! Where a reader would cut.
 
-use super::entities::cluster_starts;
+use super::entities::{Cell, cells, cluster_starts};
 use super::glyph::{ATTRIBUTES, Glyph, Stop};
 
 /// A good end for a send, from the best to the worst.
@@ -21,26 +21,23 @@ const ENDS: [fn(&[Glyph], usize) -> bool; 5] = [
 pub(super) fn natural(glyphs: &[Glyph], window: usize) -> usize {
     let Some(seen) = glyphs.get(..=window) else { return glyphs.len() };
     let text: String = seen.iter().map(|glyph| glyph.ch).collect();
-    let place = Place { seen, starts: cluster_starts(&text), shared: shared(seen) };
-    place.cut(window)
+    let starts = cluster_starts(&text);
+    let cells = cells(seen, &starts);
+    let shared = shared(&cells);
+    Place { seen, starts, cells, shared }.cut(window)
 }
 
 struct Place<'a> {
     seen: &'a [Glyph],
     starts: Vec<bool>,
+    cells: Vec<Cell>,
     /// The attributes that all glyphs seen have in common: entities that must be cut.
     shared: [bool; ATTRIBUTES],
 }
 
-fn shared(seen: &[Glyph]) -> [bool; ATTRIBUTES] {
-    let mut shared = [true; ATTRIBUTES];
-    let first = seen.first().map(|glyph| glyph.style.attributes()).unwrap_or_default();
-    for glyph in seen {
-        for (position, value) in glyph.style.attributes().into_iter().enumerate() {
-            shared[position] &= value == first[position];
-        }
-    }
-    shared
+fn shared(cells: &[Cell]) -> [bool; ATTRIBUTES] {
+    let first = cells.first().copied().unwrap_or_default();
+    std::array::from_fn(|at| cells.iter().all(|cell| cell[at] == first[at]))
 }
 
 impl Place<'_> {
@@ -65,8 +62,8 @@ impl Place<'_> {
 
     /// An attribute that goes on across `cut` though it need not be cut.
     fn torn(&self, cut: usize) -> Option<usize> {
-        let before = self.seen.get(cut.checked_sub(1)?)?.style.attributes();
-        let behind = self.seen.get(cut)?.style.attributes();
+        let before = self.cells.get(cut.checked_sub(1)?)?;
+        let behind = self.cells.get(cut)?;
         (0..ATTRIBUTES).find(|&at| before[at] != 0 && before[at] == behind[at] && !self.shared[at])
     }
 
