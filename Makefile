@@ -6,7 +6,7 @@ CARGO ?= cargo
 
 # With credentials the bot on Telegram, without them the sandbox: the same server with a simulated
 # Telegram and a simulated model, in this terminal.
-ifneq ($(and $(TELEGRAM_BOT_TOKEN)$(TELEGRAM_BOT_TOKEN_FILE),$(OPENAI_API_KEY)$(OPENAI_API_KEY_FILE)),)
+ifneq ($(and $(TELEGRAM_BOT_TOKEN)$(TELEGRAM_BOT_TOKEN_FILE),$(OPENAI_API_KEY)$(OPENAI_API_KEY_FILE)$(OPENAI_BASE_URL)),)
 run:
 	$(CARGO) run --locked -- serve
 else

@@ -7,7 +7,7 @@
 mod limiter;
 pub mod topology;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -142,8 +142,14 @@ impl App {
         let store = world.store.clone();
         let ingress_settings = settings.ingress.clone();
         let pacer = Arc::new(Limiter::new(settings.rates, clock));
-        let floor =
-            Floor { world, settings, pacer, ingress: ingress.clone(), persistence: persistence.clone() };
+        let floor = Floor {
+            world,
+            settings,
+            pacer,
+            crews: Cell::default(),
+            ingress: ingress.clone(),
+            persistence: persistence.clone(),
+        };
 
         let ports = IngressPorts {
             record_update: strong(INGRESS, PERSISTENCE, &persistence),
@@ -203,6 +209,8 @@ struct Floor {
     world: World,
     settings: Settings,
     pacer: Arc<dyn Pacer>,
+    /// Crews started so far.
+    crews: Cell<u64>,
     ingress: Addr<Ingress>,
     persistence: Addr<Persistence>,
 }
@@ -225,7 +233,8 @@ impl Floor {
         let (chunker_context, chunker) = station::<Chunker>();
         let (heartbeat_context, heartbeat) = station::<Heartbeat>();
         let (outbox_context, outbox) = station::<Outbox>();
-        let crew = Crew::new(key, &self.ingress);
+        self.crews.set(self.crews.get() + 1);
+        let crew = Crew::new(key, self.crews.get(), &self.ingress);
         let World { api, faculties, .. } = &self.world;
         let settings = &self.settings;
 
@@ -250,6 +259,7 @@ impl Floor {
             outbox_first_chunk: strong(chunker_at, outbox_at, &outbox),
             answer_cut: weak(chunker_at, me, &conversation),
             chunk_ready: strong(chunker_at, outbox_at, &outbox),
+            nothing_to_cut: strong(chunker_at, outbox_at, &outbox),
             deliver_chunk: strong(chunker_at, outbox_at, &outbox),
         };
         crew.join("chunker", chunker_context, Chunker::new(ports, self.chunker_settings(key)));
@@ -277,6 +287,7 @@ impl Floor {
         crew.join("conversation", conversation_context, actor);
 
         ToConversation {
+            crew: crew.number,
             user_said: strong(INGRESS, me, &conversation),
             abandon_turn: strong(INGRESS, me, &conversation),
         }
@@ -287,23 +298,24 @@ impl Floor {
 /// others, and Ingress is told.
 struct Crew {
     key: ChatKey,
+    number: u64,
     members: Rc<RefCell<Vec<AbortHandle>>>,
     lost: Port<StationLost>,
 }
 
 impl Crew {
-    fn new(key: ChatKey, ingress: &Addr<Ingress>) -> Self {
-        Self { key, members: Rc::default(), lost: weak(APP, INGRESS, ingress) }
+    fn new(key: ChatKey, number: u64, ingress: &Addr<Ingress>) -> Self {
+        Self { key, number, members: Rc::default(), lost: weak(APP, INGRESS, ingress) }
     }
 
     fn join<A: Actor<Context = Context<A>>>(&self, role: &'static str, context: Context<A>, actor: A) {
-        let (key, members, lost) = (self.key, self.members.clone(), self.lost.clone());
+        let (key, crew, members, lost) = (self.key, self.number, self.members.clone(), self.lost.clone());
         let member = spawn(Station::of(role, key), context, actor, move || {
             tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up");
             for member in members.borrow_mut().drain(..) {
                 member.abort();
             }
-            lost.tell_if_there(StationLost { key, role });
+            lost.tell_if_there(StationLost { key, role, crew });
         });
         self.members.borrow_mut().push(member);
     }

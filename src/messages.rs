@@ -40,6 +40,7 @@ told!(
     ChunkReady,
     AnswerCut,
     CutChunk,
+    NothingToCut,
     ChunkReturned,
     PartAttempted,
     SaveDelivery,
@@ -141,6 +142,8 @@ pub struct LoadHistory {
 pub struct HistoryLoaded {
     /// The session.
     pub session: Uuid,
+    /// Only turns before this `seq` were asked for.
+    pub before: i64,
     /// Its turns.
     pub turns: Vec<StoredTurn>,
 }
@@ -272,6 +275,12 @@ pub struct Remark {
     pub text: &'static str,
 }
 
+/// From Chunker to Outbox, instead of [`DeliverChunk`]: the turn has been given up meanwhile.
+pub struct NothingToCut {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
 /// From Outbox to Chunker: Telegram did not take the part; it may go into a larger one.
 pub struct ChunkReturned {
     /// Of which turn.
@@ -310,6 +319,8 @@ pub struct AbandonTurn {
     pub turn: StoredTurn,
     /// Why, for the operator.
     pub reason: String,
+    /// Whether the user is to be told: once for all turns that are lost together.
+    pub tell: bool,
 }
 
 /// From Conversation to Chunker, when a turn ends early: what is not sent yet is dropped.
@@ -374,6 +385,8 @@ pub struct StationLost {
     pub key: ChatKey,
     /// Which one.
     pub role: &'static str,
+    /// Which of the crews that this conversation has had.
+    pub crew: u64,
 }
 
 /// From `app` to Ingress: take nothing more, and say when the last turn has ended.
@@ -532,6 +545,12 @@ impl fmt::Display for DeliverySaved {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "remark in turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for NothingToCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing to cut in turn {}", self.turn)
     }
 }
 

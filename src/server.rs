@@ -206,7 +206,7 @@ impl Server {
             biased;
             () = self.app.lost() => Err(ServerError::Lost),
             () = self.api.revoked() => Err(ServerError::Telegram(TelegramError::Unauthorised("401".to_owned()))),
-            Some(error) = poll_ended(poller) => Err(ServerError::Telegram(error)),
+            error = poll_ended(poller) => Err(error),
             () = stop => Ok(()),
         };
         self.gate.stop();
@@ -232,10 +232,11 @@ impl Server {
 }
 
 /// The error that ended polling; never ready when there is no polling.
-async fn poll_ended(poller: Option<JoinHandle<Result<(), TelegramError>>>) -> Option<TelegramError> {
-    match poller {
-        Some(poller) => poller.await.ok()?.err(),
-        None => std::future::pending().await,
+async fn poll_ended(poller: Option<JoinHandle<Result<(), TelegramError>>>) -> ServerError {
+    let Some(poller) = poller else { return std::future::pending().await };
+    match poller.await {
+        Ok(Err(error)) => ServerError::Telegram(error),
+        Ok(Ok(())) | Err(_) => ServerError::Lost,
     }
 }
 

@@ -11,6 +11,9 @@ use brigade::testing::scenario::{Scenario, play};
 const BEGIN: &str = "<!-- topology: drawn from src/app/topology.rs -->\n```mermaid\n";
 const END: &str = "```\n<!-- topology ends -->";
 
+/// Edges that only two messages crossing on their way make use of: unit tests show them.
+const RACES: [&str; 1] = ["chunker NothingToCut outbox"];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -50,6 +53,7 @@ fn every_listed_edge_is_used_by_a_scenario() {
     }
     let _default = std::panic::take_hook();
     let listed = EDGES.iter().map(|edge| format!("{} {} {}", edge.from, edge.message, edge.to));
-    let unused: Vec<_> = listed.filter(|edge| !used.contains(edge)).collect();
+    let unused: Vec<_> =
+        listed.filter(|edge| !used.contains(edge) && !RACES.contains(&edge.as_str())).collect();
     assert!(unused.is_empty(), "listed, but no scenario uses them: {unused:?}");
 }

@@ -11,7 +11,7 @@ use crate::domain::cutting::{AnswerCutter, Format, Frame, Streaming};
 use crate::domain::ids::TurnId;
 use crate::messages::{
     AnswerCut, AnswerEnded, AnswerResumed, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeltaArrived,
-    DiscardRest, FirstChunk,
+    DiscardRest, FirstChunk, NothingToCut,
 };
 use crate::port::Port;
 
@@ -25,6 +25,8 @@ pub struct ChunkerPorts {
     pub answer_cut: Port<AnswerCut>,
     /// To Outbox.
     pub chunk_ready: Port<ChunkReady>,
+    /// To Outbox.
+    pub nothing_to_cut: Port<NothingToCut>,
     /// To Outbox.
     pub deliver_chunk: Port<DeliverChunk>,
 }
@@ -111,12 +113,13 @@ impl Chunker {
 
     fn cut(&mut self, turn: TurnId, merge_above_chars: usize) {
         let chunk_chars = self.settings.chunk_chars;
-        let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) else { return };
+        let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) else {
+            return self.ports.nothing_to_cut.tell_if_there(NothingToCut { turn });
+        };
         answer.announced = false;
         let merges = answer.cutter.waiting_chars() > merge_above_chars.max(chunk_chars);
         let max_chars = if merges { MESSAGE_UTF16 } else { chunk_chars };
         let framed_chars = answer.cutter.waiting_chars();
-        // What was announced can be cut: nothing leaves the buffer in between.
         let frame = match self.settings.streaming {
             Streaming::Edit => answer.cutter.grow(answer.complete),
             Streaming::Chunks => {
@@ -124,7 +127,9 @@ impl Chunker {
                 chunk.map(|chunk| Frame { chunk, closes: true })
             }
         };
-        let Some(frame) = frame else { return };
+        let Some(frame) = frame else {
+            return self.ports.nothing_to_cut.tell_if_there(NothingToCut { turn });
+        };
         let part = answer.parts + 1;
         answer.last_closed = frame.closes;
         answer.parts += u32::from(frame.closes);

@@ -21,6 +21,8 @@ use crate::port::{Port, Station, witness};
 
 /// What Ingress may tell a Conversation. While it holds this, the Conversation lives.
 pub struct ToConversation {
+    /// Which of the crews that the conversation has had this is.
+    pub crew: u64,
     /// A turn that is on record.
     pub user_said: Port<UserSaid>,
     /// A turn that can't go on.
@@ -259,17 +261,19 @@ impl Handler<TurnSettled> for Ingress {
 impl Handler<StationLost> for Ingress {
     type Result = ();
 
-    fn handle(&mut self, StationLost { key, role }: StationLost, _: &mut Context<Self>) {
-        if self.conversations.remove(&key).is_none() {
+    fn handle(&mut self, StationLost { key, role, crew }: StationLost, _: &mut Context<Self>) {
+        // A fresh crew may have taken the place of the lost one already.
+        if self.conversations.get(&key).is_none_or(|conversation| conversation.crew != crew) {
             return;
         }
+        self.conversations.remove(&key);
         let lost = self.in_flight.values().filter(|turn| turn.key() == key && turn.state != State::Failed);
         let mut lost: Vec<_> = lost.cloned().collect();
         lost.sort_by_key(|turn| turn.seq);
-        for turn in lost {
+        for (position, turn) in lost.into_iter().enumerate() {
             let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
             let reason = format!("{role} panicked");
-            conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason });
+            conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason, tell: position == 0 });
         }
     }
 }

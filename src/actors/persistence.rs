@@ -207,7 +207,7 @@ impl Handler<LoadHistory> for Persistence {
                 tracing::error!(chat = %key, "a history can't be read, the turn goes on without: {error}");
                 Vec::new()
             });
-            reply_to.tell_if_there(HistoryLoaded { session, turns });
+            reply_to.tell_if_there(HistoryLoaded { session, before, turns });
         };
         ctx.spawn(reply.into_actor(self));
     }

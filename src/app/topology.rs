@@ -58,6 +58,7 @@ pub const EDGES: &[Edge] = &[
     edge("chunker", "FirstChunk", "outbox", ONE_A_TURN),
     edge("chunker", "ChunkReady", "outbox", "1: said again when this is answered"),
     edge("outbox", "CutChunk", "chunker", "1: one call at a time"),
+    edge("chunker", "NothingToCut", "outbox", "1: answers CutChunk"),
     edge("chunker", "DeliverChunk", "outbox", "1: answers CutChunk"),
     edge("outbox", "PartAttempted", "conversation", "1: one call at a time"),
     edge("conversation", "SaveDelivery", "persistence", "1: one call at a time"),

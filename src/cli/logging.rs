@@ -1,6 +1,6 @@
 //! What goes to the log, and where the flow goes.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -44,7 +44,10 @@ impl FlowOptions {
 
 /// Logs to standard error what `filter` lets through, and prints the flow where it is wanted.
 pub(super) fn log(filter: &str, flow: FlowOptions) {
-    init(filter, flow.level(), |line| println!("{line}"));
+    init(filter, flow.level(), |line| {
+        // Whoever read it has gone: that must not cost the server anything.
+        let _nobody_reads = writeln!(std::io::stdout().lock(), "{line}");
+    });
 }
 
 /// Logs to standard error, and hands every line of the flow, words included, to `take`.

@@ -41,6 +41,9 @@ pub const BEGUN_AGAIN: &str = "I was interrupted. Here is the answer from the be
 /// Said after an answer of which a part may not have arrived.
 pub const MAYBE_LOST: &str = "Telegram did not tell me whether a part of this answer reached you. Send /retry if something is missing.";
 
+/// Said when Telegram refused a part of an answer.
+pub const PART_REFUSED: &str = "Telegram did not accept the rest of this answer. Send /retry to ask again.";
+
 /// Said when a defect of this server ended a turn.
 pub const BROKEN_INSIDE: &str =
     "Something broke inside me, and I lost this answer. Send /retry to ask again.";

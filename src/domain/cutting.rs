@@ -206,6 +206,7 @@ mod tests {
                     same.push(part);
                     if cutter.is_ready(false) {
                         prop_assert!(cutter.cut(false, max).is_some());
+                        cutter.is_ready(false);
                         cutter.uncut();
                     }
                 }

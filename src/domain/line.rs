@@ -19,6 +19,9 @@ use super::record::Part;
 /// Calls after which leftovers of "✓" and "Thinking..." are left to stand.
 const CLEAR_ATTEMPTS: u32 = 5;
 
+/// Messages of one `deleteMessages`, at most (Bot API).
+const DELETED_AT_ONCE: usize = 100;
+
 /// How the Heartbeat shows in the chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +162,8 @@ pub struct Report {
     pub closes: bool,
     /// Why it was refused, when it was.
     pub refused: Option<String>,
+    /// It was refused because nothing can be said in the chat any more.
+    pub chat_closed: bool,
 }
 
 /// What a turn has in the chat besides its answer.
@@ -171,6 +176,8 @@ struct OnScreen {
     counting: Option<i64>,
     /// The part that grows, its message, and what stands in it.
     growing: Option<(u32, i64, Rendered)>,
+    /// The turn was ended early: nothing more of its answer is sent.
+    discarded: bool,
     /// The first chunk is there or on its way.
     answering: bool,
     notice: Option<Result<i64, String>>,
@@ -192,8 +199,18 @@ impl Line {
 
     /// Adds to what the chat is owed.
     pub fn push(&mut self, turn: TurnId, task: Task) {
+        if task == Task::Cut && !self.may_cut(turn) {
+            return;
+        }
         self.on_screen(turn);
         self.jobs.push_back(Job::new(turn, task));
+    }
+
+    /// Whether a part of the turn may be asked for: not when one is already, nor when the turn has
+    /// ended while the word that there is one was on its way.
+    fn may_cut(&self, turn: TurnId) -> bool {
+        let open = self.turns.iter().any(|on_screen| on_screen.turn == turn && !on_screen.discarded);
+        open && !self.jobs.iter().any(|job| job.turn == turn && job.task == Task::Cut)
     }
 
     /// How heartbeats show.
@@ -220,13 +237,16 @@ impl Line {
 
     /// The turn's answer begins: what was only to bridge the wait is not sent any more.
     pub fn first_chunk(&mut self, turn: TurnId) {
-        self.on_screen(turn).answering = true;
+        for on_screen in self.turns.iter_mut().filter(|on_screen| on_screen.turn == turn) {
+            on_screen.answering = true;
+        }
         self.jobs.retain(|job| job.turn != turn || !job.task.bridges_the_wait());
     }
 
     /// The turn is over: after what is owed comes the notice, if any, then the clearing away. With
     /// `discard`, parts that wait to be sent are dropped.
     pub fn close(&mut self, turn: TurnId, notice: Option<String>, discard: bool) {
+        self.on_screen(turn).discarded |= discard;
         self.first_chunk(turn);
         if discard {
             self.jobs.retain(|job| job.turn != turn || !job.task.is_text());
@@ -266,7 +286,12 @@ impl Line {
             }
             Task::Notice(_) => on_screen.notice = message_id.map(Ok),
             Task::Remark(_) => {}
-            Task::Clear => on_screen.status.clear(),
+            Task::Clear => {
+                on_screen.status.drain(..on_screen.status.len().min(DELETED_AT_ONCE));
+                if !on_screen.status.is_empty() {
+                    self.jobs.push_front(Job::new(job.turn, Task::Clear));
+                }
+            }
             Task::Deliver { part, frame } => {
                 let before = on_screen.growing.take().filter(|(growing, ..)| growing == part);
                 let message_id = message_id.or(before.map(|(_, message_id, _)| message_id));
@@ -288,6 +313,9 @@ impl Line {
     /// whether the part is to be taken back.
     pub fn held_back(&mut self, job: Job) -> bool {
         let is_part = matches!(job.task, Task::Deliver { .. });
+        if is_part && self.on_screen(job.turn).discarded {
+            return false;
+        }
         if is_part {
             self.jobs.retain(|other| other.turn != job.turn || other.task != Task::Cut);
             self.jobs.push_front(Job { task: Task::Cut, ..job });
@@ -347,13 +375,18 @@ impl Line {
                 self.on_screen(job.turn).notice = Some(Err(reason.to_owned()));
                 None
             }
+            Task::Clear => {
+                self.on_screen(job.turn).status.clear();
+                None
+            }
             _ => None,
         }
     }
 
     fn is_worth_repeating(&mut self, job: &Job) -> bool {
         match job.task {
-            Task::Deliver { .. } | Task::Notice(_) | Task::Remark(_) => true,
+            Task::Deliver { .. } => !self.on_screen(job.turn).discarded,
+            Task::Notice(_) | Task::Remark(_) => true,
             Task::Acknowledge => !self.on_screen(job.turn).answering,
             Task::Clear => job.attempts < CLEAR_ATTEMPTS,
             Task::Think { .. } | Task::Cut | Task::Close => false,
@@ -377,7 +410,10 @@ impl Line {
             }
             Task::Notice(text) => Some(Call::Send(text.as_str().into())),
             Task::Remark(text) => Some(Call::Send((*text).into())),
-            Task::Clear => (!on_screen.status.is_empty()).then(|| Call::Delete(on_screen.status.clone())),
+            Task::Clear => {
+                let messages: Vec<_> = on_screen.status.iter().copied().take(DELETED_AT_ONCE).collect();
+                (!messages.is_empty()).then_some(Call::Delete(messages))
+            }
             Task::Cut | Task::Close => None,
         }
     }
@@ -396,6 +432,7 @@ impl Line {
                 status: Vec::new(),
                 counting: None,
                 growing: None,
+                discarded: false,
                 answering: false,
                 notice: None,
             });
@@ -437,7 +474,7 @@ fn report(job: Job, message_id: Option<i64>, refused: Option<String>) -> Report 
     };
     let (delivered, attempts) = (refused.is_none(), job.attempts);
     let part = Part { message_id, delivered, uncertain: false, attempts, end_bytes };
-    Report { turn: job.turn, number, part, closes, refused }
+    Report { turn: job.turn, number, part, closes, refused, chat_closed: false }
 }
 
 #[cfg(test)]

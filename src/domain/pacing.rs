@@ -136,7 +136,7 @@ impl ChatPace {
         spent.is_none_or(|spent| spent <= now_ms)
             && self.closed_until_ms <= now_ms
             && self.slower_at(rates, now_ms) == 0
-            && self.slot_ms.is_none()
+            && self.slot_ms.is_none_or(|slot| slot + SLOT_LASTS_MS <= now_ms)
     }
 }
 

@@ -254,6 +254,8 @@ pub struct Answer {
     pub messages: Vec<ChatMessage>,
     /// The user ended it early.
     pub stopped: bool,
+    /// The sends of this answer so far; the ledger of another that it takes the place of is gone.
+    pub delivery: Vec<Part>,
     /// Tokens of all model calls.
     pub usage: Option<Usage>,
     /// Times known so far.
@@ -267,8 +269,8 @@ pub struct Outcome {
     pub state: State,
     /// Why it failed, for the operator.
     pub failure: Option<String>,
-    /// The sends of the answer.
-    pub delivery: Vec<Part>,
+    /// The sends of the answer; none leaves what is on record.
+    pub delivery: Option<Vec<Part>>,
     /// All times.
     pub timings: Timings,
 }

@@ -185,7 +185,7 @@ impl Turn {
         if messages.last().is_some_and(|message| !message.tool_calls.is_empty()) {
             messages.pop();
         }
-        let shown = &self.answer[..shown_bytes];
+        let shown = self.answer.get(..shown_bytes).unwrap_or(&self.answer);
         if !shown.trim().is_empty() {
             messages.push(ChatMessage::assistant(shown));
         }

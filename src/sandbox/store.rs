@@ -95,6 +95,7 @@ impl Store for MemoryStore {
             turn.state = State::Answered;
             turn.messages = answer.messages;
             turn.stopped = answer.stopped;
+            turn.delivery = answer.delivery;
             turn.usage = answer.usage;
             turn.timings = answer.timings;
             *shelf.answers_written.entry(id).or_default() += 1;
@@ -114,7 +115,7 @@ impl Store for MemoryStore {
             let turn = found(shelf, id)?;
             turn.state = outcome.state;
             turn.failure = outcome.failure;
-            turn.delivery = outcome.delivery;
+            turn.delivery = outcome.delivery.unwrap_or(std::mem::take(&mut turn.delivery));
             turn.timings = outcome.timings;
             Ok(())
         })

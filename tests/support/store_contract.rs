@@ -74,14 +74,14 @@ fn answer(text: &str) -> Answer {
     let asked = ChatMessage::user("6*7?");
     let messages = vec![asked, asks, ChatMessage::tool("call_1", "42"), ChatMessage::assistant(text)];
     let usage = Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: u64::from(u32::MAX) };
-    Answer { messages, stopped: true, usage: Some(usage), timings: timings(Some(30), None) }
+    Answer { messages, stopped: true, delivery: vec![], usage: Some(usage), timings: timings(Some(30), None) }
 }
 
 fn outcome(state: State) -> Outcome {
     let shown = Part { message_id: Some(99), delivered: true, uncertain: false, attempts: 3, end_bytes: 12 };
     let refused = Part { message_id: None, delivered: false, uncertain: false, attempts: 1, end_bytes: 20 };
     let failure = (state == State::Failed).then(|| "the model is away".to_owned());
-    Outcome { state, failure, delivery: vec![shown, refused], timings: timings(Some(30), Some(90)) }
+    Outcome { state, failure, delivery: Some(vec![shown, refused]), timings: timings(Some(30), Some(90)) }
 }
 
 fn timings(first: Option<u64>, last: Option<u64>) -> Timings {
@@ -183,7 +183,7 @@ pub async fn an_outcome_leaves_the_answer_alone(stage: Stage) {
     assert_eq!(read(&*store, 1).await, expected);
     store.save_outcome(id(1), outcome.clone()).await.expect("saved");
     expected.state = State::Delivered;
-    (expected.delivery, expected.timings) = (outcome.delivery, outcome.timings);
+    (expected.delivery, expected.timings) = (outcome.delivery.unwrap_or_default(), outcome.timings);
     assert_eq!(read(&*store, 1).await, expected);
 }
 

@@ -25,7 +25,8 @@ impl Conversation {
         self.end(State::Failed, Some(failure.reason), failure.for_user, true);
     }
 
-    /// The running turn has its end: the Outbox shows it, then [`TurnClosed`] comes.
+    /// The running turn has its end: the Outbox shows it, then [`TurnClosed`](crate::messages::TurnClosed)
+    /// comes.
     pub(super) fn end(
         &mut self,
         state: State,
@@ -49,10 +50,10 @@ impl Conversation {
         stored: &StoredTurn,
         state: State,
         failure: Option<String>,
-        notice: &str,
+        notice: Option<&str>,
     ) {
         self.aside.insert(stored.id, Aside { accepted: stored.timings, state, failure });
-        let notice = Some(notice.to_owned());
+        let notice = notice.map(str::to_owned);
         let ended = TurnEnded { turn: stored.id, notice, discard: true };
         self.ports.outbox_turn_ended.tell_if_there(ended);
     }
@@ -69,7 +70,7 @@ impl Conversation {
     pub(super) fn closed(&mut self, closed: Closed, ctx: &mut Context<Self>) {
         if let Some(aside) = self.aside.remove(&closed.turn) {
             let timings = self.timed(aside.accepted);
-            return self.save_outcome(&closed, aside.state, aside.failure, Vec::new(), timings);
+            return self.save_outcome(&closed, aside.state, aside.failure, None, timings);
         }
         let running = self.running.take_if(|running| running.stored.id == closed.turn);
         let Some(mut running) = running else { return };
@@ -78,7 +79,7 @@ impl Conversation {
         }
         let (kind, messages, answered) = running.for_history();
         let (state, failure, timings) = (running.state, running.failure.take(), running.timings);
-        self.save_outcome(&closed, state, failure, running.final_ledger(), timings);
+        self.save_outcome(&closed, state, failure, Some(running.final_ledger()), timings);
         if let Some(history) = &mut self.history {
             history.ended(kind, messages, answered);
         }
@@ -103,7 +104,7 @@ impl Conversation {
         closed: &Closed,
         state: State,
         failure: Option<String>,
-        delivery: Vec<Part>,
+        delivery: Option<Vec<Part>>,
         timings: Timings,
     ) {
         let untold = closed.notice.as_ref().and_then(|notice| notice.as_ref().err());

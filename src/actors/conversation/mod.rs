@@ -20,7 +20,7 @@ use crate::domain::record::{Kind, State, StoredTurn, Timings};
 use crate::domain::turn::Failure;
 use crate::messages::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, ChunkDelivered, DiscardRest, HistoryLoaded,
-    LoadHistory, PartAttempted, Remark, SaveDelivery, TurnClosed, TurnStarted, UserSaid,
+    LoadHistory, PartAttempted, Remark, SaveDelivery, TurnClosed, TurnEnded, TurnStarted, UserSaid,
 };
 use crate::port::Station;
 
@@ -103,7 +103,9 @@ impl Conversation {
         let Some(running) = &self.running else { return };
         let (turn, place) = (running.stored.id, running.stored.place());
         self.ports.turn_started.tell_if_there(TurnStarted { turn });
-        if self.history.as_ref().is_some_and(|history| history.session() == place.session) {
+        if running.stored.state == State::Answered
+            || self.history.as_ref().is_some_and(|history| history.session() == place.session)
+        {
             return self.ask(ctx);
         }
         let request = LoadHistory {
@@ -120,14 +122,14 @@ impl Conversation {
     fn stop(&mut self, stop: &StoredTurn, ctx: &mut Context<Self>) {
         let stoppable = self.running.as_mut().filter(|running| running.is_stoppable());
         let Some(running) = stoppable else {
-            return self.end_aside(stop, State::Delivered, None, commands::NOTHING_TO_STOP);
+            return self.end_aside(stop, State::Delivered, None, Some(commands::NOTHING_TO_STOP));
         };
         running.cancel_call(ctx);
         running.stopped = true;
         let turn = running.stored.id;
         self.ports.discard_rest.tell_if_there(DiscardRest { turn });
         self.end(State::Delivered, None, None, true);
-        self.end_aside(stop, State::Delivered, None, commands::STOPPED);
+        self.end_aside(stop, State::Delivered, None, Some(commands::STOPPED));
     }
 }
 
@@ -141,7 +143,7 @@ impl Handler<UserSaid> for Conversation {
     fn handle(&mut self, UserSaid { turn }: UserSaid, ctx: &mut Context<Self>) {
         match turn.kind {
             Kind::Stop => return self.stop(&turn, ctx),
-            Kind::Help => return self.end_aside(&turn, State::Delivered, None, commands::HELP),
+            Kind::Help => return self.end_aside(&turn, State::Delivered, None, Some(commands::HELP)),
             Kind::Text | Kind::Retry => self.ports.acknowledge.tell_if_there(Acknowledge { turn: turn.id }),
             Kind::Start | Kind::Restart | Kind::Unsupported => {}
         }
@@ -154,7 +156,12 @@ impl Handler<UserSaid> for Conversation {
 impl Handler<HistoryLoaded> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, HistoryLoaded { session, turns }: HistoryLoaded, ctx: &mut Context<Self>) {
+    fn handle(&mut self, HistoryLoaded { session, before, turns }: HistoryLoaded, ctx: &mut Context<Self>) {
+        // A history that a turn asked for which has been stopped since would lack that turn.
+        let wanted = |running: &Running| running.is_unasked() && running.stored.seq == before;
+        if !self.running.as_ref().is_some_and(wanted) {
+            return;
+        }
         self.history = Some(History::new(session, self.settings.history, turns));
         if self
             .running
@@ -176,7 +183,8 @@ impl Handler<ChunkDelivered> for Conversation {
         let now_ms = since(&running.timings);
         running.delivered(report.number, report.closes, report.part, now_ms);
         match report.refused {
-            Some(reason) => self.fail(Failure::silent(reason), ctx),
+            Some(reason) if report.chat_closed => self.fail(Failure::silent(reason), ctx),
+            Some(reason) => self.fail(Failure::told(reason, commands::PART_REFUSED), ctx),
             None if running.is_all_delivered() => self.all_delivered(ctx),
             None => {
                 let delivery = running.ledger.clone();
@@ -205,7 +213,10 @@ impl Handler<PartAttempted> for Conversation {
 
     fn handle(&mut self, PartAttempted { turn, part }: PartAttempted, _: &mut Context<Self>) {
         let running = self.running.as_mut().filter(|running| running.stored.id == turn);
-        let Some(running) = running else { return };
+        let Some(running) = running else {
+            let ended = TurnEnded { turn, notice: None, discard: true };
+            return self.ports.outbox_turn_ended.tell_if_there(ended);
+        };
         let delivery = running.attempted(part);
         let reply_to = Some(self.ports.delivery_saved.clone());
         self.ports.save_delivery.tell_if_there(SaveDelivery { turn, delivery, reply_to });
@@ -233,7 +244,8 @@ impl Handler<AnswerSaved> for Conversation {
 impl Handler<AbandonTurn> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, AbandonTurn { turn, reason }: AbandonTurn, _: &mut Context<Self>) {
-        self.end_aside(&turn, State::Failed, Some(reason), commands::BROKEN_INSIDE);
+    fn handle(&mut self, AbandonTurn { turn, reason, tell }: AbandonTurn, _: &mut Context<Self>) {
+        let notice = tell.then_some(commands::BROKEN_INSIDE);
+        self.end_aside(&turn, State::Failed, Some(reason), notice);
     }
 }

@@ -11,6 +11,7 @@ use futures::{FutureExt, StreamExt, TryFutureExt};
 use super::Conversation;
 use crate::domain::chat::{ChatMessage, Reply, ToolCall};
 use crate::domain::commands;
+use crate::domain::ids::TurnId;
 use crate::domain::record::{Kind, State};
 use crate::domain::turn::{Failure, Next, Turn};
 use crate::edge::llm::{ModelError, Piece, Pieces, Request};
@@ -80,13 +81,22 @@ impl Conversation {
         } else {
             model.complete(request).map_ok(Piece::End).into_stream().boxed()
         };
+        let turn = self.running.as_ref().map(|running| running.stored.id);
         let heard = wrap_stream(pieces).map(move |piece, this: &mut Self, ctx: &mut Context<Self>| {
-            this.heard(piece, streamed, ctx);
+            if this.is_at(turn) {
+                this.heard(piece, streamed, ctx);
+            }
         });
         let call = ctx.spawn(heard.finish());
         if let Some(running) = &mut self.running {
             running.call = Some(call);
         }
+    }
+
+    /// Whether the turn is still running: actix lets a cancelled future run once more when it was
+    /// ready already.
+    fn is_at(&self, turn: Option<TurnId>) -> bool {
+        self.running.as_ref().is_some_and(|running| running.is_open() && Some(running.stored.id) == turn)
     }
 
     fn request(&self, with_tools: bool) -> Request {
@@ -155,8 +165,11 @@ impl Conversation {
             );
         }
         let results = join_all(calls.into_iter().map(|call| run_tool(tools, call, timeout)));
-        let ran = wrap_future(results).map(|results, this: &mut Self, ctx: &mut Context<Self>| {
-            this.tools_ran(results, ctx);
+        let turn = self.running.as_ref().map(|running| running.stored.id);
+        let ran = wrap_future(results).map(move |results, this: &mut Self, ctx: &mut Context<Self>| {
+            if this.is_at(turn) {
+                this.tools_ran(results, ctx);
+            }
         });
         let call = ctx.spawn(ran);
         if let Some(running) = &mut self.running {

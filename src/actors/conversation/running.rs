@@ -142,9 +142,9 @@ impl Running {
 
     /// The answer as it is stored: whole, or what was shown when the user ended it.
     pub fn answer(&self) -> Option<Answer> {
-        let usage = self.turn.as_ref().and_then(Turn::usage);
-        let messages = self.messages()?;
-        Some(Answer { messages, stopped: self.stopped, usage, timings: self.timings })
+        let usage = self.turn.as_ref().and_then(Turn::usage).or(self.stored.usage);
+        let (messages, delivery) = (self.messages()?, self.ledger.clone());
+        Some(Answer { messages, stopped: self.stopped, delivery, usage, timings: self.timings })
     }
 
     fn messages(&self) -> Option<Vec<ChatMessage>> {

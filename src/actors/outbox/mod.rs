@@ -17,7 +17,7 @@ use crate::domain::record::Part;
 use crate::edge::telegram::{BotApi, TelegramError};
 use crate::messages::{
     Acknowledge, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved,
-    FirstChunk, PartAttempted, Remark, Thinking, TurnClosed, TurnEnded,
+    FirstChunk, NothingToCut, PartAttempted, Remark, Thinking, TurnClosed, TurnEnded,
 };
 use crate::port::{Station, witness};
 
@@ -208,7 +208,9 @@ impl Outbox {
 
     fn given_up(&mut self, job: Job, error: &TelegramError) -> Option<Report> {
         tracing::error!(chat = %self.to, "telegram call given up: {error}");
-        self.line.failed(job, false, &error.to_string())
+        let report = self.line.failed(job, false, &error.to_string());
+        let chat_closed = matches!(error, TelegramError::ChatClosed(_));
+        report.map(|report| Report { chat_closed, ..report })
     }
 }
 
@@ -271,6 +273,17 @@ impl Handler<DeliverChunk> for Outbox {
             }
             // The turn was ended meanwhile: nobody waits for the part any more.
             other => self.state = other,
+        }
+    }
+}
+
+impl Handler<NothingToCut> for Outbox {
+    type Result = ();
+
+    fn handle(&mut self, NothingToCut { turn }: NothingToCut, ctx: &mut Context<Self>) {
+        if matches!(&self.state, State::Cutting(job) if job.turn == turn) {
+            self.state = State::Idle;
+            self.go_on(ctx);
         }
     }
 }

@@ -53,13 +53,16 @@ async fn kitchen() -> (Arc<dyn Store>, tempfile::TempDir) {
     let timings =
         Timings { accepted_at_ms: 1_700_000_000_001, first_delta_ms: Some(30), ..Timings::default() };
     let id = |update| TurnId { bot: 7, update };
-    store.save_answer(id(1), Answer { messages, stopped: true, usage: None, timings }).await.unwrap();
+    store
+        .save_answer(id(1), Answer { messages, stopped: true, delivery: vec![], usage: None, timings })
+        .await
+        .unwrap();
     let part = Part { message_id: Some(9), delivered: true, uncertain: false, attempts: 2, end_bytes: 9 };
-    let delivered = Outcome { state: State::Delivered, failure: None, delivery: vec![part], timings };
+    let delivered = Outcome { state: State::Delivered, failure: None, delivery: Some(vec![part]), timings };
     store.save_outcome(id(1), delivered).await.unwrap();
     let timings = Timings { accepted_at_ms: 1_700_000_000_002, ..timings };
     let failed =
-        Outcome { state: State::Failed, failure: Some("no model".into()), delivery: vec![], timings };
+        Outcome { state: State::Failed, failure: Some("no model".into()), delivery: Some(vec![]), timings };
     store.save_outcome(id(2), failed).await.unwrap();
     (Arc::new(store), directory)
 }

@@ -119,7 +119,11 @@ impl MarkdownCutter {
         let sent = self.sent_bytes;
         let glyphs = &mut self.document.out.glyphs;
         while glyphs.front().is_some_and(|glyph| glyph.end <= sent || glyph.ch.is_whitespace()) {
-            glyphs.pop_front();
+            let dropped = glyphs.pop_front();
+            // It comes back with the chunk before it, should that be taken back.
+            if !self.last.0.is_empty() {
+                self.last.0.extend(dropped);
+            }
         }
     }
 

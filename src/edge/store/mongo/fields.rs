@@ -14,6 +14,7 @@ struct AnswerFields<'a> {
     state: State,
     messages: &'a [ChatMessage],
     stopped: bool,
+    delivery: &'a [Part],
     usage: Option<Usage>,
     timings: Timings,
 }
@@ -24,6 +25,7 @@ pub(super) fn of_answer(answer: &Answer) -> impl Serialize {
         state: State::Answered,
         messages: &answer.messages,
         stopped: answer.stopped,
+        delivery: &answer.delivery,
         usage: answer.usage,
         timings: answer.timings,
     }
@@ -43,7 +45,8 @@ pub(super) fn of_delivery(delivery: &[Part]) -> impl Serialize {
 struct OutcomeFields<'a> {
     state: State,
     failure: Option<&'a str>,
-    delivery: &'a [Part],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<&'a [Part]>,
     timings: Timings,
 }
 
@@ -52,7 +55,7 @@ pub(super) fn of_outcome(outcome: &Outcome) -> impl Serialize {
     OutcomeFields {
         state: outcome.state,
         failure: outcome.failure.as_deref(),
-        delivery: &outcome.delivery,
+        delivery: outcome.delivery.as_deref(),
         timings: outcome.timings,
     }
 }

@@ -39,13 +39,14 @@ fn last_place(connection: &Connection, key: ChatKey) -> Result<Option<Place>, St
 /// Writes the answer and nothing else but the state.
 pub(super) fn save_answer(connection: &Connection, id: TurnId, answer: &Answer) -> Result<(), StoreError> {
     const UPDATE: &str = "UPDATE turns SET state = :state, messages = :messages, stopped = :stopped,
-                          usage = :usage, timings = :timings WHERE _id = :_id";
+                          delivery = :delivery, usage = :usage, timings = :timings WHERE _id = :_id";
     let failed = during("save an answer");
     let changed = connection.prepare_cached(UPDATE).map_err(&failed)?.execute(named_params! {
         ":_id": id.to_string(),
         ":state": State::Answered.as_str(),
         ":messages": rows::json(&answer.messages)?,
         ":stopped": answer.stopped,
+        ":delivery": rows::json(&answer.delivery)?,
         ":usage": answer.usage.as_ref().map(rows::json).transpose()?,
         ":timings": rows::json(&answer.timings)?,
     });
@@ -71,14 +72,15 @@ pub(super) fn save_delivery(
 
 /// Writes how it ended and leaves the answer alone.
 pub(super) fn save_outcome(connection: &Connection, id: TurnId, outcome: &Outcome) -> Result<(), StoreError> {
-    const UPDATE: &str = "UPDATE turns SET state = :state, failure = :failure, delivery = :delivery,
+    const UPDATE: &str = "UPDATE turns SET state = :state, failure = :failure,
+                          delivery = ifnull(:delivery, delivery),
                           timings = :timings WHERE _id = :_id";
     let failed = during("save an outcome");
     let changed = connection.prepare_cached(UPDATE).map_err(&failed)?.execute(named_params! {
         ":_id": id.to_string(),
         ":state": outcome.state.as_str(),
         ":failure": outcome.failure,
-        ":delivery": rows::json(&outcome.delivery)?,
+        ":delivery": outcome.delivery.as_ref().map(rows::json).transpose()?,
         ":timings": rows::json(&outcome.timings)?,
     });
     on_record(id, changed.map_err(&failed)?)
