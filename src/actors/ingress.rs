@@ -208,7 +208,10 @@ impl Handler<TakeUpdate> for Ingress {
 
     fn handle(&mut self, TakeUpdate { update, verdict }: TakeUpdate, _: &mut Context<Self>) {
         if let Some(Verdict::Ignored(why)) = self.take(&update, verdict) {
-            tracing::warn!(update = update.id, kind = update.kind, "update ignored: {why}");
+            match update.message {
+                Some(_) => tracing::debug!(update = update.id, kind = update.kind, "update ignored: {why}"),
+                None => tracing::warn!(update = update.id, kind = update.kind, "update ignored: {why}"),
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub enum Format {
     /// Markdown becomes text with entities.
     #[default]
     Markdown,
-    /// To the letter.
+    /// As it is written; white space at a cut is dropped all the same.
     Plain,
 }
 

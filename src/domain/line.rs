@@ -16,8 +16,8 @@ use super::markdown::Rendered;
 use super::pacing::Class;
 use super::record::Part;
 
-/// Calls after which leftovers of "✓" and "Thinking..." are left to stand.
-const CLEAR_ATTEMPTS: u32 = 5;
+/// Failed calls in a turn after which its "✓" and "Thinking..." are left to stand.
+const CLEAR_FAILURES: u32 = 3;
 
 /// Messages of one `deleteMessages`, at most (Bot API).
 const DELETED_AT_ONCE: usize = 100;
@@ -176,6 +176,8 @@ struct OnScreen {
     counting: Option<i64>,
     /// The part that grows, its message, and what stands in it.
     growing: Option<(u32, i64, Rendered)>,
+    /// Times that clearing away has failed.
+    clear_failures: u32,
     /// The turn was ended early: nothing more of its answer is sent.
     discarded: bool,
     /// The first chunk is there or on its way.
@@ -213,6 +215,13 @@ impl Line {
         open && !self.jobs.iter().any(|job| job.turn == turn && job.task == Task::Cut)
     }
 
+    /// The turn has nothing more to show: its word that there was something crossed its end.
+    pub fn forget(&mut self, turn: TurnId) {
+        if self.jobs.iter().all(|job| job.turn != turn) {
+            self.turns.retain(|on_screen| on_screen.turn != turn);
+        }
+    }
+
     /// How heartbeats show.
     pub fn style(&self) -> BeatStyle {
         self.style
@@ -237,10 +246,11 @@ impl Line {
 
     /// The turn's answer begins: what was only to bridge the wait is not sent any more.
     pub fn first_chunk(&mut self, turn: TurnId) {
-        for on_screen in self.turns.iter_mut().filter(|on_screen| on_screen.turn == turn) {
-            on_screen.answering = true;
-        }
-        self.jobs.retain(|job| job.turn != turn || !job.task.bridges_the_wait());
+        self.on_screen(turn).answering = true;
+        // A "✓" that is on its turn is the first thing that the chat shows; one that had to wait for
+        // long says nothing that the answer does not say.
+        let wanted = |job: &Job| job.task == Task::Acknowledge && !job.is_scarce();
+        self.jobs.retain(|job| job.turn != turn || !job.task.bridges_the_wait() || wanted(job));
     }
 
     /// The turn is over: after what is owed comes the notice, if any, then the clearing away. With
@@ -252,7 +262,12 @@ impl Line {
             self.jobs.retain(|job| job.turn != turn || !job.task.is_text());
         }
         let tasks = notice.map(Task::Notice).into_iter().chain([Task::Clear, Task::Close]);
-        self.jobs.extend(tasks.map(|task| Job::new(turn, task)));
+        // Not behind what only says that other questions wait.
+        let waits = |job: &Job| job.turn != turn && job.task.bridges_the_wait();
+        let place = self.jobs.iter().position(waits).unwrap_or(self.jobs.len());
+        for (offset, task) in tasks.enumerate() {
+            self.jobs.insert(place + offset, Job::new(turn, task));
+        }
     }
 
     /// What to do next, if anything.
@@ -366,7 +381,7 @@ impl Line {
     /// The call failed. A `passing` failure puts what is owed back to the front of the line.
     pub fn failed(&mut self, job: Job, passing: bool, reason: &str) -> Option<Report> {
         if passing && self.is_worth_repeating(&job) {
-            self.jobs.push_front(job);
+            self.repeat(job);
             return None;
         }
         match &job.task {
@@ -383,12 +398,27 @@ impl Line {
         }
     }
 
+    /// What only tidies up lets the text go first.
+    fn repeat(&mut self, job: Job) {
+        let text = self.jobs.iter().take_while(|job| job.task.is_text()).count();
+        self.jobs.insert(if job.task == Task::Clear { text } else { 0 }, job);
+    }
+
+    /// Whether there is text to send before anything else.
+    pub fn has_text_first(&self) -> bool {
+        self.jobs.front().is_some_and(|job| job.task.is_text())
+    }
+
     fn is_worth_repeating(&mut self, job: &Job) -> bool {
         match job.task {
             Task::Deliver { .. } => !self.on_screen(job.turn).discarded,
             Task::Notice(_) | Task::Remark(_) => true,
             Task::Acknowledge => !self.on_screen(job.turn).answering,
-            Task::Clear => job.attempts < CLEAR_ATTEMPTS,
+            Task::Clear => {
+                let on_screen = self.on_screen(job.turn);
+                on_screen.clear_failures += 1;
+                on_screen.clear_failures < CLEAR_FAILURES
+            }
             Task::Think { .. } | Task::Cut | Task::Close => false,
         }
     }
@@ -398,7 +428,8 @@ impl Line {
         let style = self.style;
         let on_screen = self.on_screen(job.turn);
         match &job.task {
-            task if task.bridges_the_wait() && on_screen.answering => None,
+            Task::Think { .. } if on_screen.answering => None,
+            Task::Acknowledge if on_screen.discarded => None,
             Task::Acknowledge => Some(Call::Send(CHECK_MARK.into())),
             Task::Think { seconds } => Some(beat(style, *seconds, on_screen.counting)),
             Task::Deliver { part, frame } => {
@@ -432,6 +463,7 @@ impl Line {
                 status: Vec::new(),
                 counting: None,
                 growing: None,
+                clear_failures: 0,
                 discarded: false,
                 answering: false,
                 notice: None,

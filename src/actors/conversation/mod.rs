@@ -144,6 +144,8 @@ impl Handler<UserSaid> for Conversation {
         match turn.kind {
             Kind::Stop => return self.stop(&turn, ctx),
             Kind::Help => return self.end_aside(&turn, State::Delivered, None, Some(commands::HELP)),
+            // The answer is on record and comes at once.
+            Kind::Text | Kind::Retry if turn.state == State::Answered => {}
             Kind::Text | Kind::Retry => self.ports.acknowledge.tell_if_there(Acknowledge { turn: turn.id }),
             Kind::Start | Kind::Restart | Kind::Unsupported => {}
         }
@@ -182,15 +184,16 @@ impl Handler<ChunkDelivered> for Conversation {
         let Some(running) = running else { return };
         let now_ms = since(&running.timings);
         running.delivered(report.number, report.closes, report.part, now_ms);
+        if report.refused.is_none() {
+            let delivery = running.ledger.clone();
+            let confirmed = SaveDelivery { turn: report.turn, delivery, reply_to: None };
+            self.ports.save_delivery.tell_if_there(confirmed);
+        }
         match report.refused {
             Some(reason) if report.chat_closed => self.fail(Failure::silent(reason), ctx),
             Some(reason) => self.fail(Failure::told(reason, commands::PART_REFUSED), ctx),
             None if running.is_all_delivered() => self.all_delivered(ctx),
-            None => {
-                let delivery = running.ledger.clone();
-                let confirmed = SaveDelivery { turn: report.turn, delivery, reply_to: None };
-                self.ports.save_delivery.tell_if_there(confirmed);
-            }
+            None => {}
         }
     }
 }

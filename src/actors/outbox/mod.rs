@@ -181,7 +181,9 @@ impl Outbox {
             _ if error.is_passing() => {
                 let wait = self.waits.get_or_insert_with(growing_waits).next().unwrap_or(LONGEST_WAIT);
                 tracing::warn!(chat = %self.to, "telegram call failed, trying again in {wait:?}: {error}");
-                self.wait(wait, ctx);
+                if job.task != Task::Clear || !self.line.has_text_first() {
+                    self.wait(wait, ctx);
+                }
                 match error {
                     TelegramError::Uncertain(_) => {
                         self.line.unanswered(job, self.settings.uncertain, &error.to_string())
@@ -190,7 +192,10 @@ impl Outbox {
                 }
             }
             TelegramError::Refused(_) => {
-                let job = self.line.without_entities(job)?;
+                let Some(job) = self.line.without_entities(job) else {
+                    tracing::warn!(chat = %self.to, "sent once more as plain text: {error}");
+                    return None;
+                };
                 if self.line.lost_message(job.turn) {
                     return self.line.failed(job, true, &error.to_string());
                 }
@@ -283,6 +288,7 @@ impl Handler<NothingToCut> for Outbox {
     fn handle(&mut self, NothingToCut { turn }: NothingToCut, ctx: &mut Context<Self>) {
         if matches!(&self.state, State::Cutting(job) if job.turn == turn) {
             self.state = State::Idle;
+            self.line.forget(turn);
             self.go_on(ctx);
         }
     }

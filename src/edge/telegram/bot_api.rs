@@ -75,6 +75,7 @@ struct Sent {
 /// What every method answers. `ok` may be missing.
 #[derive(Deserialize)]
 struct Envelope<R> {
+    ok: Option<bool>,
     #[serde(default = "Option::default")]
     result: Option<R>,
     error_code: Option<u16>,
@@ -160,7 +161,10 @@ impl BotApiClient {
         &self,
         payload: &P,
     ) -> Result<R, TelegramError> {
-        self.call(P::NAME, payload, self.timeout).await
+        // The library spells methods with a capital, which not every server takes.
+        let (first, rest) = P::NAME.split_at(1);
+        let method = format!("{}{rest}", first.to_lowercase());
+        self.call(&method, payload, self.timeout).await
     }
 
     async fn call<R: DeserializeOwned>(
@@ -190,6 +194,9 @@ fn ignore(_: IgnoredAny) {}
 fn read_answer<R: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<R, TelegramError> {
     match serde_json::from_slice::<Envelope<R>>(body) {
         Ok(Envelope { result: Some(result), .. }) => Ok(result),
+        // Some servers answer null where Telegram answers true.
+        Ok(Envelope { ok: Some(true), .. }) => serde_json::from_str("null")
+            .map_err(|_| TelegramError::Uncertain("the answer holds nothing".to_owned())),
         Ok(envelope) if envelope.description.is_some() || envelope.parameters.is_some() => {
             Err(refusal(status, envelope))
         }
@@ -297,8 +304,13 @@ fn thread(key: ChatKey) -> Option<ThreadId> {
 }
 
 impl BotApiClient {
+    /// Text must not wait for long behind a call that only tidies up.
+    fn tidying(&self) -> Duration {
+        self.timeout.min(Duration::from_secs(5))
+    }
+
     async fn delete_message(&self, chat: ChatId, id: MessageId) -> Result<(), TelegramError> {
-        match self.payload(&DeleteMessage::new(chat, id)).await {
+        match self.call("deleteMessage", &DeleteMessage::new(chat, id), self.tidying()).await {
             Err(TelegramError::Refused(text)) if api_error(&text) == ApiError::MessageToDeleteNotFound => {
                 Ok(())
             }
@@ -345,7 +357,8 @@ impl BotApi for BotApiClient {
             if let [id] = ids[..] {
                 return this.delete_message(chat, id).await;
             }
-            match this.payload(&DeleteMessages::new(chat, ids.clone())).await {
+            let payload = DeleteMessages::new(chat, ids.clone());
+            match this.call("deleteMessages", &payload, this.tidying()).await {
                 // A Bot API server from before 7.0 does not know the method.
                 Err(TelegramError::Refused(text)) if text.contains("Not Found") => {
                     this.delete_one_by_one(chat, &ids).await
@@ -423,6 +436,8 @@ mod tests {
         assert!(matches!(error(502, "<html>"), TelegramError::Server(_)));
         assert!(matches!(error(200, "<html>"), TelegramError::Uncertain(_)));
         assert!(matches!(error(200, r#"{"ok":true}"#), TelegramError::Uncertain(_)));
+        let nothing = read_answer::<IgnoredAny>(StatusCode::OK, br#"{"ok":true,"result":null}"#);
+        assert!(nothing.is_ok());
     }
 
     #[test]

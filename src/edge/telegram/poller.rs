@@ -7,6 +7,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::future::join_all;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::TelegramError;
 use super::bot_api::BotApiClient;
@@ -15,6 +16,9 @@ use crate::edge::intake::{Intake, Verdict};
 
 /// How long to wait before updates that were not taken are asked for again.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
+/// An empty answer that comes sooner was not held until there is an update.
+const HELD_AT_LEAST: Duration = Duration::from_millis(500);
 
 /// Polls for ever: asks for updates, hands them in, and moves on only past those whose verdict is
 /// final. Ends only with an error that no waiting mends.
@@ -25,12 +29,15 @@ pub async fn poll(api: BotApiClient, intake: Arc<dyn Intake>, wait_s: u32) -> Re
     let mut offset = 0;
     let mut waits = waits();
     loop {
+        let asked = Instant::now();
         match api.get_updates(offset, wait_s, &ALLOWED_UPDATES).await {
             Ok(batch) => {
                 waits = self::waits();
                 let (next, all_taken) = hand_in(&batch, offset, intake.as_ref()).await;
                 offset = next;
-                if !all_taken {
+                // A server that does not hold the call would be asked thousands of times a second.
+                let spins = batch.is_empty() && asked.elapsed() < HELD_AT_LEAST;
+                if !all_taken || spins {
                     tokio::time::sleep(AFTER_REFUSAL).await;
                 }
             }
