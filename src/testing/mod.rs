@@ -58,7 +58,7 @@
 //! a conversation's first one it has the Outbox say hello.
 //!
 //! **1. The message** goes into `src/messages.rs`, where the story meets it, with its name in the
-//! list at the top (`told!`) and its line in the flow at the bottom:
+//! list at the top (`told!`); its line in the flow goes into `src/messages/lines.rs`:
 //!
 //! ```ignore
 //! /// From Greeter to Outbox, before a conversation's first turn: say hello.
@@ -171,9 +171,8 @@
 //! # the_first_turn_is_greeted();
 //! ```
 //!
-//! **3. The neighbours.** The Outbox learns what to do with the message (`src/actors/outbox.rs`). A
-//! `Notice` is an obligation: a turn whose notice Telegram refuses is `failed`. Something that may be
-//! lost would be a [`Task`](crate::domain::line::Task) of its own.
+//! **3. The neighbours.** The Outbox learns what to do with the message (`src/actors/outbox/mod.rs`):
+//! a [`Remark`](crate::domain::line::Task::Remark) is said in passing.
 //!
 //! ```ignore
 //! use crate::messages::Greet; // into the list that is there
@@ -182,7 +181,7 @@
 //!     type Result = ();
 //!
 //!     fn handle(&mut self, Greet { turn }: Greet, ctx: &mut Context<Self>) {
-//!         self.line.push(turn, Task::Notice("Welcome!".to_owned()));
+//!         self.line.push(turn, Task::Remark("Welcome!"));
 //!         self.go_on(ctx);
 //!     }
 //! }
@@ -205,6 +204,7 @@
 //! crew.join("greeter", greeter_context, Greeter::new(ports));
 //!
 //! ToConversation {
+//!     crew: crew.number,
 //!     user_said: strong(INGRESS, greeter_at, &greeter),
 //!     abandon_turn: strong(INGRESS, me, &conversation),
 //! }
@@ -213,9 +213,9 @@
 //! **5. The edges** are listed in `src/app/topology.rs`: replace `ingress UserSaid conversation` by
 //!
 //! ```ignore
-//! edge("ingress", "UserSaid", "greeter", "http.max_turns_in_flight"),
+//! edge("ingress", "UserSaid", "greeter", "http.max_turns_in_flight, and commands"),
 //! edge("greeter", "Greet", "outbox", "1 for each conversation"),
-//! edge("greeter", "UserSaid", "conversation", "http.max_turns_in_flight"),
+//! edge("greeter", "UserSaid", "conversation", "http.max_turns_in_flight, and commands"),
 //! ```
 //!
 //! and draw the picture anew: `UPDATE_TOPOLOGY=1 cargo test --test topology the_picture`.
