@@ -293,6 +293,7 @@ fn i10_a_panic_in_one_chat_is_told_once_and_costs_no_other_chat_anything() {
         matches!(&event.what, What::Shown { text, .. } if text == BROKEN_INSIDE) && event.chat == 42
     });
     assert_eq!(apologies.count(), 1);
+    assert_eq!(told(&panicked.flow, "AbandonTurn").count(), 1, "turns of other chats were given up");
     assert_eq!(panicked.turns.iter().filter(|turn| turn.state == State::Failed).count(), 1);
     let mut without = with.clone();
     without.model.retain(|model| model.to.as_deref() != Some("Panic"));
