@@ -92,7 +92,7 @@ impl Chunker {
     fn announce(&mut self) {
         let Some(answer) = self.answer.as_mut().filter(|answer| !answer.announced) else { return };
         let ready = match self.settings.streaming {
-            Streaming::Edit if !answer.complete => answer.cutter.waiting_chars() > answer.framed_chars,
+            Streaming::Edit if !answer.complete => answer.cutter.has_more_than(answer.framed_chars),
             _ => answer.cutter.is_ready(answer.complete),
         };
         if !ready {

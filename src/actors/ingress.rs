@@ -66,6 +66,8 @@ pub struct Ingress {
     recording: HashMap<TurnId, Vec<oneshot::Sender<Verdict>>>,
     in_flight: HashMap<TurnId, StoredTurn>,
     draining: Option<oneshot::Sender<()>>,
+    /// Updates of kinds that are not handled.
+    ignored: u64,
 }
 
 impl Ingress {
@@ -79,6 +81,7 @@ impl Ingress {
             recording: HashMap::new(),
             in_flight: HashMap::new(),
             draining: None,
+            ignored: 0,
         }
     }
 
@@ -210,7 +213,15 @@ impl Handler<TakeUpdate> for Ingress {
         if let Some(Verdict::Ignored(why)) = self.take(&update, verdict) {
             match update.message {
                 Some(_) => tracing::debug!(update = update.id, kind = update.kind, "update ignored: {why}"),
-                None => tracing::warn!(update = update.id, kind = update.kind, "update ignored: {why}"),
+                None => {
+                    self.ignored += 1;
+                    tracing::warn!(
+                        update = update.id,
+                        kind = update.kind,
+                        so_far = self.ignored,
+                        "update ignored: {why}"
+                    );
+                }
             }
         }
     }

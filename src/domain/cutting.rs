@@ -92,6 +92,16 @@ impl AnswerCutter {
         }
     }
 
+    /// Whether a message that shows `shown_chars` of what waits would grow by words.
+    pub fn has_more_than(&mut self, shown_chars: usize) -> bool {
+        let more = self.waiting_chars() > shown_chars;
+        match &mut self.kind {
+            // White space at the beginning has left the buffer.
+            Kind::Plain(_) => more,
+            Kind::Markdown(cutter) => more && cutter.has_words(),
+        }
+    }
+
     /// Whether there is enough for a send; with `complete`, the rest of the answer is there and is
     /// enough however short.
     pub fn is_ready(&mut self, complete: bool) -> bool {

@@ -74,7 +74,7 @@ impl Line {
     /// The turn has nothing more to show: its word that there was something crossed its end.
     pub fn forget(&mut self, turn: TurnId) {
         if self.jobs.iter().all(|job| job.turn != turn) {
-            self.turns.retain(|on_screen| on_screen.turn != turn);
+            self.turns.retain(|on_screen| on_screen.turn != turn || !on_screen.status.is_empty());
         }
     }
 

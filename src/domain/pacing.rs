@@ -228,11 +228,6 @@ impl Overall {
         }
     }
 
-    /// Closes a chat, as it was closed before a restart.
-    pub fn close(&self, pace: &mut ChatPace, for_ms: u64, now_ms: i64) {
-        pace.close(for_ms, now_ms);
-    }
-
     /// Whether forgetting a chat's accountant changes nothing.
     pub fn may_forget(&self, pace: &ChatPace, now_ms: i64) -> bool {
         pace.is_at_rest(&self.rates, now_ms)

@@ -58,6 +58,12 @@ impl MarkdownCutter {
         self.document.out.glyphs.len()
     }
 
+    /// Whether anything but white space waits.
+    pub fn has_words(&mut self) -> bool {
+        self.drop_sent();
+        !self.document.out.glyphs.is_empty()
+    }
+
     /// Whether there is enough for a send of `limit_chars`; with `complete`, anything is enough.
     pub fn is_ready(&mut self, complete: bool, limit_chars: usize) -> bool {
         self.finish_if(complete);

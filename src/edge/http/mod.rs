@@ -4,7 +4,7 @@
 //! so before, or can never be handled. Everything else makes Telegram come again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -27,13 +27,12 @@ pub struct Gate {
     secret: String,
     max_body_bytes: usize,
     stopping: AtomicBool,
-    ignored: AtomicU64,
 }
 
 impl Gate {
     /// A gate that lets updates with `secret` in to `intake`.
     pub fn new(intake: Arc<dyn Intake>, secret: String, max_body_bytes: usize) -> Self {
-        Self { intake, secret, max_body_bytes, stopping: AtomicBool::new(false), ignored: AtomicU64::new(0) }
+        Self { intake, secret, max_body_bytes, stopping: AtomicBool::new(false) }
     }
 
     fn is_stopping(&self) -> bool {
@@ -49,11 +48,6 @@ impl Gate {
     /// What Telegram is to send with every update.
     pub fn secret(&self) -> &str {
         &self.secret
-    }
-
-    /// Updates that were acknowledged because they can never be handled.
-    pub fn ignored(&self) -> u64 {
-        self.ignored.load(Ordering::Relaxed)
     }
 
     fn admits(&self, request: &HttpRequest) -> bool {
@@ -77,7 +71,7 @@ async fn webhook(request: HttpRequest, gate: Data<Gate>, payload: Payload) -> Ht
         return refuse(StatusCode::UNAUTHORIZED, "the secret is wrong or missing");
     }
     if gate.is_stopping() {
-        return answer(Verdict::Stopping, &gate);
+        return answer(Verdict::Stopping);
     }
     let body = match payload.to_bytes_limited(gate.max_body_bytes).await {
         Ok(Ok(body)) => body,
@@ -92,18 +86,14 @@ async fn webhook(request: HttpRequest, gate: Data<Gate>, payload: Payload) -> Ht
         }
     };
     match Update::from_json(&body) {
-        Ok(update) => answer(gate.intake.take(update).await, &gate),
+        Ok(update) => answer(gate.intake.take(update).await),
         Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
 
-fn answer(verdict: Verdict, gate: &Gate) -> HttpResponse {
+fn answer(verdict: Verdict) -> HttpResponse {
     let (retry_after_s, why) = match verdict {
-        Verdict::Accepted | Verdict::Duplicate => return HttpResponse::Ok().finish(),
-        Verdict::Ignored(_) => {
-            gate.ignored.fetch_add(1, Ordering::Relaxed);
-            return HttpResponse::Ok().finish();
-        }
+        Verdict::Accepted | Verdict::Duplicate | Verdict::Ignored(_) => return HttpResponse::Ok().finish(),
         Verdict::Full => (1, "too many turns are in flight"),
         Verdict::StoreAway => (5, "the store is away"),
         Verdict::Stopping => (1, "the server is stopping"),
