@@ -169,7 +169,7 @@ pub struct Pacing {
     pub delete_every_ms: u64,
     /// Its burst.
     pub delete_burst: u32,
-    /// Everything, over all chats.
+    /// Sends and edits over all chats; as many other calls come beside them.
     pub overall_every_ms: u64,
     /// Its burst.
     pub overall_burst: u32,
@@ -292,8 +292,8 @@ impl Default for Pacing {
             preview_burst: 5,
             delete_every_ms: 1_200,
             delete_burst: 2,
-            overall_every_ms: 40,
-            overall_burst: 5,
+            overall_every_ms: 35,
+            overall_burst: 1,
             recover_ms: 60_000,
         }
     }

@@ -49,6 +49,8 @@ cases! {
         an_exact_boundary_is_kept_to_the_letter
         thinking_is_said_until_the_answer_begins
         ten_chats_at_once_keep_to_themselves
+        a_draft_grows_and_becomes_a_message
+        the_stop_button_keeps_what_the_draft_showed
     ;
     commands:
         stop_ends_a_long_answer_where_it_is
