@@ -35,7 +35,7 @@ use crate::domain::pacing::{Pacer, Rates};
 use crate::domain::retry::RetryRules;
 use crate::domain::turn::TurnRules;
 use crate::edge::intake::{Intake, Verdict};
-use crate::edge::store::Store;
+use crate::edge::store::{Store, StoreError};
 use crate::edge::telegram::BotApi;
 use crate::edge::telegram::bot_api::Identity;
 use crate::edge::telegram::update::Update;
@@ -43,7 +43,7 @@ pub use breaker::SharedBreaker;
 use limiter::Limiter;
 
 use crate::messages::{Drain, StationLost, TakeUpdate};
-use crate::port::{Port, Station, Told};
+use crate::port::{Port, Station, Told, recent_flow};
 
 /// The tracing target of stations that start and end.
 pub const STATIONS: &str = "stations";
@@ -92,6 +92,7 @@ impl Settings {
                 bot: bot.id,
                 bot_username: bot.username.clone(),
                 max_turns_in_flight: http.max_turns_in_flight,
+                max_turns_per_chat: http.max_turns_per_chat,
             },
             conversation: Arc::new(ConversationSettings {
                 instructions,
@@ -213,6 +214,19 @@ impl Intake for Door {
     }
 }
 
+/// The whole server has panicked: counts it in the turns that were being worked on, the first
+/// unfinished of each chat. A turn that has brought the server down again and again is not taken up
+/// any more.
+///
+/// # Errors
+/// [`StoreError`] when the store does not take it.
+pub async fn count_panic(store: &dyn Store, bot: i64) -> Result<(), StoreError> {
+    let mut turns = store.unfinished(bot).await?;
+    turns.sort_by_key(|turn| (turn.key(), turn.seq));
+    turns.dedup_by_key(|turn| turn.key());
+    store.count_panic(turns.iter().map(|turn| turn.id).collect()).await
+}
+
 /// What is needed to start a conversation's stations.
 struct Floor {
     world: World,
@@ -329,7 +343,8 @@ impl Crew {
     fn join<A: Actor<Context = Context<A>>>(&self, role: &'static str, context: Context<A>, actor: A) {
         let (key, crew, members, lost) = (self.key, self.number, self.members.clone(), self.lost.clone());
         let member = spawn(Station::of(role, key), context, actor, move || {
-            tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up");
+            let flow = recent_flow(key);
+            tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up; what its stations said last: {flow}");
             for member in members.borrow_mut().drain(..) {
                 member.abort();
             }

@@ -123,6 +123,10 @@ pub struct Http {
     pub max_body_bytes: usize,
     /// Turns in flight; more updates are refused until one has ended.
     pub max_turns_in_flight: usize,
+    /// Turns in flight of one chat or topic; more of its updates are refused until one has ended.
+    pub max_turns_per_chat: usize,
+    /// How long a webhook's body may take to come.
+    pub body_timeout_ms: u64,
 }
 
 /// `[delivery]`
@@ -263,6 +267,8 @@ impl Default for Http {
             port: 8080,
             max_body_bytes: 1_048_576,
             max_turns_in_flight: 10_000,
+            max_turns_per_chat: 50,
+            body_timeout_ms: 10_000,
         }
     }
 }
@@ -373,6 +379,8 @@ impl Config {
         within("llm.max_answer_bytes", size(self.llm.max_answer_bytes), 1, 1 << 30);
         within("http.max_body_bytes", size(self.http.max_body_bytes), 1024, 1 << 30);
         within("http.max_turns_in_flight", size(self.http.max_turns_in_flight), 1, 10_000_000);
+        within("http.max_turns_per_chat", size(self.http.max_turns_per_chat), 1, 10_000_000);
+        within("http.body_timeout_ms", self.http.body_timeout_ms, 1, DAY_MS);
         within("delivery.chunk_chars", size(self.delivery.chunk_chars), 1, size(MESSAGE_UTF16));
         for (key, every_ms) in [
             ("pacing.private_every_ms", self.pacing.private_every_ms),

@@ -1,21 +1,22 @@
 //! Ingress: decides who may speak and what it is, has it recorded, and only then tells the chat's
 //! Conversation.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::domain::commands;
+use crate::domain::commands::{self, BROKEN_INSIDE, PARKED};
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Kind, NewTurn, State, StoredTurn, User};
+use crate::domain::record::{Kind, NewTurn, StoredTurn, User};
 use crate::domain::time::Clock;
 use crate::edge::intake::Verdict;
 use crate::edge::store::Recorded;
 use crate::edge::telegram::update::{Content, Message, StoppedDraft, Update};
 use crate::messages::{
-    AbandonTurn, Drain, LoadUnfinished, RecordUpdate, StationLost, TakeUpdate, TurnSettled, UnfinishedLoaded,
-    UpdateRecorded, UserSaid,
+    AbandonTurn, Drain, LoadUnfinished, Lost, RecordUpdate, StationLost, TakeUpdate, TurnSettled,
+    UnfinishedLoaded, UpdateRecorded, UserSaid,
 };
 use crate::port::{Port, Station, witness};
 
@@ -54,7 +55,20 @@ pub struct IngressSettings {
     pub bot_username: String,
     /// Turns that may be in flight; more are refused until one has ended.
     pub max_turns_in_flight: usize,
+    /// Turns of one conversation that may be in flight.
+    pub max_turns_per_chat: usize,
 }
+
+/// So often the whole server may panic while a turn is unfinished; then the turn may be why, and is
+/// not taken up again.
+const PANICS: u32 = 5;
+
+/// Turns from before a restart are begun so many at a time, so that they do not all ask the model
+/// and Telegram at once.
+const BEGUN_AT_ONCE: usize = 20;
+
+/// Between two times that some of them are begun.
+const BEGUN_EVERY: Duration = Duration::from_millis(200);
 
 /// The actor.
 pub struct Ingress {
@@ -64,7 +78,13 @@ pub struct Ingress {
     conversations: HashMap<ChatKey, ToConversation>,
     /// Who waits for which update to be recorded; two copies of one may come at once.
     recording: HashMap<TurnId, Vec<oneshot::Sender<Verdict>>>,
-    in_flight: HashMap<TurnId, StoredTurn>,
+    in_flight: HashMap<TurnId, ChatKey>,
+    /// How many of them there are in each conversation.
+    in_chat: HashMap<ChatKey, usize>,
+    /// Turns that are yet to begin: from before a restart, and what was said behind them since.
+    owed: VecDeque<StoredTurn>,
+    /// How many of them there are in each conversation.
+    owed_in_chat: HashMap<ChatKey, usize>,
     draining: Option<oneshot::Sender<()>>,
     /// Updates of kinds that are not handled.
     ignored: u64,
@@ -80,6 +100,9 @@ impl Ingress {
             conversations: HashMap::new(),
             recording: HashMap::new(),
             in_flight: HashMap::new(),
+            in_chat: HashMap::new(),
+            owed: VecDeque::new(),
+            owed_in_chat: HashMap::new(),
             draining: None,
             ignored: 0,
         }
@@ -93,7 +116,7 @@ impl Ingress {
         if self.draining.is_some() {
             return answer(verdict, Verdict::Stopping);
         }
-        if asks_the_model(turn.kind) && self.is_full() {
+        if asks_the_model(turn.kind) && (self.is_full() || self.is_full_in(turn.key)) {
             return answer(verdict, Verdict::Full);
         }
         self.record(turn, verdict)
@@ -167,11 +190,52 @@ impl Ingress {
         self.in_flight.len() + self.recording.len() >= self.settings.max_turns_in_flight
     }
 
-    fn begin(&mut self, turn: StoredTurn) {
+    /// One person who writes and writes must not fill the house.
+    fn is_full_in(&self, key: ChatKey) -> bool {
+        self.in_chat.get(&key).is_some_and(|count| *count >= self.settings.max_turns_per_chat)
+    }
+
+    /// Has a turn begin, behind those of its chat that are owed.
+    fn accept(&mut self, turn: StoredTurn) {
         let key = turn.key();
-        if self.in_flight.insert(turn.id, turn.clone()).is_some() {
+        if self.in_flight.insert(turn.id, key).is_some() {
             return;
         }
+        *self.in_chat.entry(key).or_default() += 1;
+        if self.owed_in_chat.contains_key(&key) {
+            return self.owe(turn);
+        }
+        self.begin(turn);
+    }
+
+    fn owe(&mut self, turn: StoredTurn) {
+        *self.owed_in_chat.entry(turn.key()).or_default() += 1;
+        self.owed.push_back(turn);
+    }
+
+    fn begin_owed(&mut self, ctx: &mut Context<Self>) {
+        for _ in 0..BEGUN_AT_ONCE {
+            let Some(turn) = self.owed.pop_front() else { return };
+            count_down(&mut self.owed_in_chat, turn.key());
+            if turn.panics >= PANICS {
+                self.abandon(turn, format!("the server panicked {PANICS} times over it"), Some(PARKED));
+            } else {
+                self.begin(turn);
+            }
+        }
+        if !self.owed.is_empty() {
+            ctx.run_later(BEGUN_EVERY, Self::begin_owed);
+        }
+    }
+
+    fn abandon(&mut self, turn: StoredTurn, reason: String, notice: Option<&'static str>) {
+        let key = turn.key();
+        let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
+        conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason, notice });
+    }
+
+    fn begin(&mut self, turn: StoredTurn) {
+        let key = turn.key();
         let Some(turn) = self.tell_conversation(key, turn) else { return };
         // The conversation has just panicked and the report is still on its way: a fresh one
         // takes the turn.
@@ -188,6 +252,24 @@ impl Ingress {
         told.is_err().then_some(turn)
     }
 
+    fn load_unfinished(&self, lost: Option<Lost>) {
+        let (bot, reply_to) = (self.settings.bot, self.ports.unfinished_loaded.clone());
+        self.ports.load_unfinished.tell_if_there(LoadUnfinished { bot, lost, reply_to });
+    }
+
+    /// The turns of a conversation whose stations panicked are given up; its user is told once.
+    fn give_up(&mut self, lost: Lost, turns: Vec<StoredTurn>) {
+        // Those that have not begun can't be why, and are yet to begin.
+        let begun = |turn: &StoredTurn| {
+            self.in_flight.contains_key(&turn.id) && self.owed.iter().all(|owed| owed.id != turn.id)
+        };
+        let turns: Vec<_> = turns.into_iter().filter(begun).collect();
+        for (position, turn) in turns.into_iter().enumerate() {
+            let notice = (position == 0).then_some(BROKEN_INSIDE);
+            self.abandon(turn, format!("{} panicked", lost.role), notice);
+        }
+    }
+
     fn answer_all(&mut self, turn: TurnId, verdict: Verdict) {
         for waiting in self.recording.remove(&turn).unwrap_or_default() {
             answer(waiting, verdict);
@@ -200,6 +282,15 @@ impl Ingress {
             && let Some(empty) = self.draining.take_if(|empty| !empty.is_closed())
         {
             let _nobody_waits = empty.send(());
+        }
+    }
+}
+
+fn count_down(counts: &mut HashMap<ChatKey, usize>, key: ChatKey) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
         }
     }
 }
@@ -219,9 +310,7 @@ impl Actor for Ingress {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        let request =
-            LoadUnfinished { bot: self.settings.bot, reply_to: self.ports.unfinished_loaded.clone() };
-        self.ports.load_unfinished.tell_if_there(request);
+        self.load_unfinished(None);
     }
 }
 
@@ -252,7 +341,7 @@ impl Handler<UpdateRecorded> for Ingress {
     fn handle(&mut self, UpdateRecorded { turn, result }: UpdateRecorded, _: &mut Context<Self>) {
         let verdict = match result {
             Ok(Recorded::New(stored)) => {
-                self.begin(*stored);
+                self.accept(*stored);
                 Verdict::Accepted
             }
             Ok(Recorded::Duplicate) => Verdict::Duplicate,
@@ -269,13 +358,19 @@ impl Handler<UpdateRecorded> for Ingress {
 impl Handler<UnfinishedLoaded> for Ingress {
     type Result = ();
 
-    fn handle(&mut self, UnfinishedLoaded { turns }: UnfinishedLoaded, _: &mut Context<Self>) {
+    fn handle(&mut self, UnfinishedLoaded { lost, turns }: UnfinishedLoaded, ctx: &mut Context<Self>) {
+        if let Some(lost) = lost {
+            return self.give_up(lost, turns);
+        }
         if !turns.is_empty() {
             tracing::info!(turns = turns.len(), "taking up the turns that were owed when the server stopped");
         }
         for turn in turns {
-            self.begin(turn);
+            self.in_flight.insert(turn.id, turn.key());
+            *self.in_chat.entry(turn.key()).or_default() += 1;
+            self.owe(turn);
         }
+        self.begin_owed(ctx);
         if let Some(recovered) = self.ports.recovered.take() {
             let _app_is_gone = recovered.send(());
         }
@@ -286,7 +381,9 @@ impl Handler<TurnSettled> for Ingress {
     type Result = ();
 
     fn handle(&mut self, TurnSettled { turn }: TurnSettled, _: &mut Context<Self>) {
-        self.in_flight.remove(&turn);
+        if let Some(key) = self.in_flight.remove(&turn) {
+            count_down(&mut self.in_chat, key);
+        }
         self.end_of_drain();
     }
 }
@@ -300,14 +397,7 @@ impl Handler<StationLost> for Ingress {
             return;
         }
         self.conversations.remove(&key);
-        let lost = self.in_flight.values().filter(|turn| turn.key() == key && turn.state != State::Failed);
-        let mut lost: Vec<_> = lost.cloned().collect();
-        lost.sort_by_key(|turn| turn.seq);
-        for (position, turn) in lost.into_iter().enumerate() {
-            let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
-            let reason = format!("{role} panicked");
-            conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason, tell: position == 0 });
-        }
+        self.load_unfinished(Some(Lost { key, role }));
     }
 }
 
@@ -316,6 +406,10 @@ impl Handler<Drain> for Ingress {
 
     fn handle(&mut self, Drain { empty }: Drain, _: &mut Context<Self>) {
         self.draining = Some(empty);
+        // What has not begun is taken up at the next start.
+        for turn in self.owed.drain(..) {
+            self.in_flight.remove(&turn.id);
+        }
         self.end_of_drain();
     }
 }
