@@ -39,8 +39,12 @@ pub struct Config {
     pub pacing: Pacing,
     /// "Thinking...".
     pub heartbeat: Heartbeat,
+    /// Conversations in memory.
+    pub conversation: Conversation,
     /// What the model is told of the conversation so far.
     pub history: History,
+    /// Threads.
+    pub runtime: Runtime,
     /// The orderly end.
     pub shutdown: Shutdown,
     /// What is logged.
@@ -193,6 +197,32 @@ pub struct Heartbeat {
     pub style: BeatStyle,
 }
 
+/// `[conversation]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conversation {
+    /// After so long without a turn a conversation leaves memory.
+    pub idle_ms: u64,
+}
+
+/// `[runtime]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runtime {
+    /// Threads over which the conversations are spread; 0 for one a core.
+    pub shards: usize,
+}
+
+impl Runtime {
+    /// The threads, counted.
+    pub fn shards(&self) -> usize {
+        match self.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            shards => shards,
+        }
+    }
+}
+
 /// `[history]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -333,6 +363,12 @@ impl Default for Heartbeat {
     }
 }
 
+impl Default for Conversation {
+    fn default() -> Self {
+        Self { idle_ms: 600_000 }
+    }
+}
+
 impl Default for History {
     fn default() -> Self {
         Self { max_turns: 40, max_chars: 60_000 }
@@ -403,6 +439,8 @@ impl Config {
         }
         within("heartbeat.every_ms", self.heartbeat.every_ms, 100, DAY_MS);
         within("heartbeat.max_beats", self.heartbeat.max_beats.into(), 0, 10_000);
+        within("conversation.idle_ms", self.conversation.idle_ms, 1, 30 * DAY_MS);
+        within("runtime.shards", size(self.runtime.shards), 0, 1_024);
         within("history.max_turns", size(self.history.max_turns), 0, 10_000);
         within("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS);
         self.impossible_texts(&mut wrong);

@@ -15,12 +15,11 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::actors::conversation::Faculties;
-use crate::app::{App, Settings, SharedBreaker, World, count_panic};
+use crate::app::{Limiter, Settings, Shards, SharedBreaker, World, count_panic};
 use crate::config::{Config, Http, Secrets};
 use crate::domain::commands;
 use crate::domain::time::Clock;
 use crate::edge::http::{BodyLimits, Gate, WEBHOOK_PATH, routes};
-use crate::edge::llm::Model;
 use crate::edge::llm::chat_completions::{self, ChatCompletions};
 use crate::edge::store::mongo::MongoStore;
 use crate::edge::store::owner::Owner;
@@ -83,6 +82,9 @@ pub enum ServerError {
     /// The model's client can't be made.
     #[error("{0}")]
     Model(#[from] chat_completions::SettingsError),
+    /// A thread can't be had.
+    #[error("the actors can't be started: {0}")]
+    Shards(std::io::Error),
     /// Another process serves the bot.
     #[error(
         "another process has taken this one's place, because this one did not say for a while that it was there; \
@@ -103,7 +105,7 @@ impl ServerError {
 
 /// A running server.
 pub struct Server {
-    app: App,
+    app: Shards,
     api: BotApiClient,
     gate: Data<Gate>,
     store: Arc<dyn Store>,
@@ -136,20 +138,17 @@ impl Server {
             Updates::Webhook { address, .. } => webhook_secret(secrets, address)?,
             Updates::Polling { .. } => String::new(),
         };
-        let (api, model, instructions) =
-            (bot_api(config, secrets)?, model(config, secrets)?, instructions(config)?);
+        let (api, instructions) = (bot_api(config, secrets)?, instructions(config)?);
+        model(config, secrets)?;
         let store = open_store(config, secrets, WhenAway::Wait).await?;
         let bot = until_reached("reach telegram", || api.get_me(), TelegramError::is_passing).await?;
         tracing::info!(bot = bot.id, "this is @{}", bot.username);
         let owner = Owner::this_process();
         alone(store.as_ref(), bot.id, &owner).await?;
         let claim = tokio::task::spawn_local(keep_claim(store.clone(), bot.id, owner.clone()));
-        let world = World {
-            api: Arc::new(api.clone()),
-            store: store.clone(),
-            faculties: faculties(config, Arc::new(model)),
-        };
-        let app = App::start(world, Settings::from_config(config, &bot, instructions)).await;
+        let settings = Settings::from_config(config, &bot, instructions);
+        let worlds = worlds(config, secrets, store.clone(), &api).await?;
+        let app = Shards::start(bot.id, worlds, &settings).await.map_err(ServerError::Shards)?;
         let gate = Gate::new(app.intake(), secret, body_limits(&config.http));
         let grace = Duration::from_millis(config.shutdown.grace_ms);
         let gate = Data::new(gate);
@@ -326,8 +325,11 @@ fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient, ServerErr
         "TELEGRAM_BOT_TOKEN is not set; get a token from @BotFather, or try 'brigade sandbox', which needs none",
     ))?;
     let timeout = Duration::from_millis(config.telegram.call_timeout_ms);
-    let client = Client::builder().connect_timeout(timeout).build()?;
-    Ok(BotApiClient::new(client, &config.telegram.api_url, token.reveal(), timeout))
+    Ok(BotApiClient::new(telegram_client(config)?, &config.telegram.api_url, token.reveal(), timeout))
+}
+
+fn telegram_client(config: &Config) -> Result<Client, reqwest::Error> {
+    Client::builder().connect_timeout(Duration::from_millis(config.telegram.call_timeout_ms)).build()
 }
 
 fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerError> {
@@ -350,10 +352,33 @@ fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerEr
     Ok(ChatCompletions::new(settings)?)
 }
 
-fn faculties(config: &Config, model: Arc<dyn Model>) -> Faculties {
+/// A world for each shard, with clients of its own; only the accountant and the circuit breaker are
+/// shared, and the embedded store, whose one writer is a thread already.
+async fn worlds(
+    config: &Config,
+    secrets: &Secrets,
+    store: Arc<dyn Store>,
+    api: &BotApiClient,
+) -> Result<Vec<World>, ServerError> {
     let clock = wall_clock();
+    let pacer = Arc::new(Limiter::new(config.pacing.rates(), clock));
     let breaker = Arc::new(SharedBreaker::new(config.llm.breaker(), clock));
-    Faculties { model, breaker, tools: toolbox(config), clock }
+    let mut worlds = Vec::new();
+    for shard in 0..config.runtime.shards() {
+        let store = match &secrets.mongodb_uri {
+            Some(_) if shard > 0 => open_store(config, secrets, WhenAway::Wait).await?,
+            _ => store.clone(),
+        };
+        let model = Arc::new(model(config, secrets)?);
+        let faculties = Faculties { model, breaker: breaker.clone(), tools: toolbox(config), clock };
+        worlds.push(World {
+            api: Arc::new(api.through(telegram_client(config)?)),
+            store,
+            faculties,
+            pacer: pacer.clone(),
+        });
+    }
+    Ok(worlds)
 }
 
 fn toolbox(config: &Config) -> Toolbox {

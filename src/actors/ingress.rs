@@ -4,8 +4,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::domain::commands::{self, BROKEN_INSIDE, PARKED};
 use crate::domain::ids::{ChatKey, TurnId};
@@ -57,6 +58,25 @@ pub struct IngressSettings {
     pub max_turns_in_flight: usize,
     /// Turns of one conversation that may be in flight.
     pub max_turns_per_chat: usize,
+    /// After so long without a turn a conversation leaves memory; the store has its history.
+    pub idle: Duration,
+    /// Which conversations are its own.
+    pub shard: Shard,
+}
+
+/// One of the shards over which the conversations are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Counted from 0.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self { index: 0, count: 1 }
+    }
 }
 
 /// So often the whole server may panic while a turn is unfinished; then the turn may be why, and is
@@ -86,6 +106,11 @@ pub struct Ingress {
     /// How many of them there are in each conversation.
     owed_in_chat: HashMap<ChatKey, usize>,
     draining: Option<oneshot::Sender<()>>,
+    /// Conversations by when a last turn of theirs ended, each time that one did.
+    idle: VecDeque<(Instant, ChatKey)>,
+    /// When that was for the last time.
+    idle_since: HashMap<ChatKey, Instant>,
+    idle_timer: Option<SpawnHandle>,
     /// Updates of kinds that are not handled.
     ignored: u64,
 }
@@ -104,6 +129,9 @@ impl Ingress {
             owed: VecDeque::new(),
             owed_in_chat: HashMap::new(),
             draining: None,
+            idle: VecDeque::new(),
+            idle_since: HashMap::new(),
+            idle_timer: None,
             ignored: 0,
         }
     }
@@ -252,6 +280,31 @@ impl Ingress {
         told.is_err().then_some(turn)
     }
 
+    /// Its last turn has ended: the conversation leaves memory if no other comes for a while.
+    fn rest(&mut self, key: ChatKey, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.idle.push_back((now, key));
+        self.idle_since.insert(key, now);
+        if self.idle_timer.is_none() && self.draining.is_none() {
+            self.idle_timer = Some(ctx.run_later(self.settings.idle, Self::put_away));
+        }
+    }
+
+    fn put_away(&mut self, ctx: &mut Context<Self>) {
+        let idle = self.settings.idle;
+        while let Some((since, key)) = self.idle.pop_front_if(|(since, _)| since.elapsed() >= idle) {
+            // One that has had another turn since stands behind, too.
+            if self.idle_since.get(&key) == Some(&since) {
+                self.idle_since.remove(&key);
+                if !self.in_chat.contains_key(&key) {
+                    self.conversations.remove(&key);
+                }
+            }
+        }
+        let next = self.idle.front().map(|(since, _)| idle.saturating_sub(since.elapsed()));
+        self.idle_timer = next.map(|wait| ctx.run_later(wait, Self::put_away));
+    }
+
     fn load_unfinished(&self, lost: Option<Lost>) {
         let (bot, reply_to) = (self.settings.bot, self.ports.unfinished_loaded.clone());
         self.ports.load_unfinished.tell_if_there(LoadUnfinished { bot, lost, reply_to });
@@ -362,6 +415,8 @@ impl Handler<UnfinishedLoaded> for Ingress {
         if let Some(lost) = lost {
             return self.give_up(lost, turns);
         }
+        let Shard { index, count } = self.settings.shard;
+        let turns: Vec<_> = turns.into_iter().filter(|turn| turn.key().shard(count) == index).collect();
         if !turns.is_empty() {
             tracing::info!(turns = turns.len(), "taking up the turns that were owed when the server stopped");
         }
@@ -380,9 +435,12 @@ impl Handler<UnfinishedLoaded> for Ingress {
 impl Handler<TurnSettled> for Ingress {
     type Result = ();
 
-    fn handle(&mut self, TurnSettled { turn }: TurnSettled, _: &mut Context<Self>) {
+    fn handle(&mut self, TurnSettled { turn }: TurnSettled, ctx: &mut Context<Self>) {
         if let Some(key) = self.in_flight.remove(&turn) {
             count_down(&mut self.in_chat, key);
+            if !self.in_chat.contains_key(&key) {
+                self.rest(key, ctx);
+            }
         }
         self.end_of_drain();
     }
@@ -404,7 +462,10 @@ impl Handler<StationLost> for Ingress {
 impl Handler<Drain> for Ingress {
     type Result = ();
 
-    fn handle(&mut self, Drain { empty }: Drain, _: &mut Context<Self>) {
+    fn handle(&mut self, Drain { empty }: Drain, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.idle_timer.take() {
+            ctx.cancel_future(timer);
+        }
         self.draining = Some(empty);
         // What has not begun is taken up at the next start.
         for turn in self.owed.drain(..) {
