@@ -178,7 +178,7 @@ pub(super) enum LoadError {
     #[error("the load test failed: {0}")]
     Broken(String),
     /// It was, and this is what came of it.
-    #[error("{0} things went wrong in the load test")]
+    #[error("the load test found what must not happen, {0} times")]
     Wrong(u64),
 }
 
@@ -206,7 +206,6 @@ impl Load {
         let (profile, first_chat) = self.profile()?;
         profile.check()?;
         let cores = if self.pin { Some(pin()?) } else { None };
-        let all = core_count();
         Ok(Options {
             profile,
             name: self.profile.clone(),
@@ -215,8 +214,8 @@ impl Load {
             telegram_port: self.telegram_port,
             model_port: self.model_port,
             store: self.store.clone(),
-            load_cores: 1,
-            bot_cores: if cores.is_some() { 1 } else { all },
+            bot_cores: if cores.is_some() { 1 } else { core_count() },
+            shares_cores: cores.is_none() && self.against.is_none(),
             progress: true,
         })
     }

@@ -88,7 +88,7 @@ pub(crate) fn named_in(text: &str) -> Option<(i64, u32)> {
 fn answer(chat: i64, turn: u32, chars: usize) -> String {
     let mut random = Random::new(&[chat as u64, u64::from(turn)]);
     let mut text = String::with_capacity(chars + chars / 16 + 64);
-    let (mut written, mut line) = (0, 0);
+    let (mut written, mut line) = (0, 0_u32);
     while written < chars {
         line += 1;
         let sentence = sentence(chat, turn, line, &mut random);
@@ -110,7 +110,7 @@ fn sentence(chat: i64, turn: u32, line: u32, random: &mut Random) -> String {
         sentence.push(' ');
         sentence.push_str(WORDS[random.below(WORDS.len() as u64) as usize]);
     }
-    sentence.push_str(if line % 4 == 0 { ".\n\n" } else { ". " });
+    sentence.push_str(if line.is_multiple_of(4) { ".\n\n" } else { ". " });
     sentence
 }
 

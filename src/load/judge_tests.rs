@@ -55,7 +55,8 @@ fn a_right_answer_is_right_and_is_measured() {
     court.judge.deleted(5, &[1], court.at(104));
     court.judge.emitted(5, 1, Moment::Last, court.at(200));
     court.sent(201, 3, ANSWER[38..].trim());
-    assert_eq!((court.kinds(), court.ended()), (vec![], vec![true]));
+    assert_eq!(court.ended(), [true]);
+    assert_eq!(court.kinds(), [""; 0]);
     assert_eq!(court.judge.open_turns(), 0);
     let stats = court.stats.borrow();
     for (metric, ms) in [
@@ -103,7 +104,8 @@ fn a_doubled_part_is_found() {
 fn a_missing_part_is_found() {
     let mut court = Court::with(1);
     court.sent(10, 1, &ANSWER[39..]);
-    assert_eq!((court.kinds(), court.ended()), (vec!["missing"], vec![true]));
+    assert_eq!(court.ended(), [true]);
+    assert_eq!(court.kinds(), ["missing"]);
 
     let mut court = Court::with(1);
     court.sent(10, 1, &ANSWER[..38]);
@@ -117,7 +119,8 @@ fn answers_out_of_order_are_found() {
     let mut court = Court::with(2);
     court.sent(10, 1, &ANSWER.replace("turn 1", "turn 2"));
     court.sent(20, 2, ANSWER);
-    assert_eq!((court.kinds(), court.ended()), (vec!["out of order"], vec![true, false]));
+    assert_eq!(court.ended(), [true, false]);
+    assert_eq!(court.kinds(), ["out of order"]);
 }
 
 #[test]
@@ -173,7 +176,8 @@ fn a_message_that_grows_is_followed() {
     court.judge.edited(5, 1, &ANSWER[..50], court.at(30));
     court.judge.edited(5, 1, "something else", court.at(40));
     court.judge.edited(5, 1, ANSWER, court.at(50));
-    assert_eq!((court.kinds(), court.ended()), (vec!["wrong text"], vec![true]));
+    assert_eq!(court.ended(), [true]);
+    assert_eq!(court.kinds(), ["wrong text"]);
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub struct Report {
     pub bot: Used,
     /// What the simulators, the driver and the judge used.
     pub simulators: Used,
+    /// Both might use the same cores.
+    pub shares_cores: bool,
     /// From the bot's start until it took updates, in milliseconds.
     pub ready_ms: Option<f64>,
     /// Second by second.
@@ -147,6 +149,8 @@ pub struct Used {
     pub cpu_us_per_delta: Option<f64>,
     /// While most turns were open: of one core, in percent.
     pub plateau_percent: Option<f64>,
+    /// The same of its busiest thread.
+    pub plateau_thread_percent: Option<f64>,
     /// Resident memory before the first question, in kilobytes.
     pub idle_rss_kb: Option<u64>,
     /// The most resident memory, in kilobytes.
@@ -165,7 +169,7 @@ pub(super) struct Facts<'a> {
     pub(super) bot_cpu: Option<Duration>,
     pub(super) load_cpu: Option<Duration>,
     pub(super) bot_cores: usize,
-    pub(super) load_cores: usize,
+    pub(super) shares_cores: bool,
     pub(super) idle_rss_kb: Option<u64>,
     pub(super) ready: Option<Duration>,
     pub(super) stored: Option<u64>,
@@ -173,22 +177,26 @@ pub(super) struct Facts<'a> {
 
 impl Report {
     pub(super) fn of(hub: &Hub, facts: &Facts<'_>) -> Self {
-        let stats = hub.stats.borrow();
+        let violations = hub.judge.borrow().violations.clone();
+        Self::from_parts(&hub.stats.borrow(), &hub.profile, violations, facts)
+    }
+
+    fn from_parts(stats: &Stats, profile: &Profile, violations: Violations, facts: &Facts<'_>) -> Self {
         let mut counts = stats.counts;
         counts.refused_updates = stats.refused_updates;
-        let (bot, simulators) = (bot_used(&stats, facts), simulators_used(&stats, facts));
         let mut report = Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ended_at_s: super::webhook::now_s(),
-            load: Load::of(&hub.profile, facts.name),
+            load: Load::of(profile, facts.name),
             took_s: facts.took.as_secs_f64(),
             counts,
-            latencies: Latencies::of(&stats),
-            bot,
-            simulators,
+            latencies: Latencies::of(stats),
+            bot: bot_used(stats, facts),
+            simulators: simulators_used(stats, facts),
+            shares_cores: facts.shares_cores,
             ready_ms: facts.ready.map(|ready| ready.as_secs_f64() * 1000.0),
             timeline: stats.timeline.clone(),
-            violations: hub.judge.borrow().violations.clone(),
+            violations,
             stored_right: facts.stored,
             verdict: Verdict::default(),
         };
@@ -309,6 +317,7 @@ fn bot_used(stats: &Stats, facts: &Facts<'_>) -> Used {
         rss_kb_per_open_turn: grown.filter(|_| open > 0).map(|grown| grown / open as f64),
         peak_fds: most(|second| second.usage.bot_fds),
         plateau_percent: plateau(stats, |second| second.usage.bot_cpu_percent),
+        plateau_thread_percent: plateau(stats, |second| second.usage.bot_thread_percent),
         ..cpu_used(stats, facts.bot_cpu, facts.bot_cores)
     }
 }
@@ -316,7 +325,7 @@ fn bot_used(stats: &Stats, facts: &Facts<'_>) -> Used {
 fn simulators_used(stats: &Stats, facts: &Facts<'_>) -> Used {
     Used {
         plateau_percent: plateau(stats, |second| second.usage.load_cpu_percent),
-        ..cpu_used(stats, facts.load_cpu, facts.load_cores)
+        ..cpu_used(stats, facts.load_cpu, 1)
     }
 }
 
@@ -339,3 +348,6 @@ fn plateau(stats: &Stats, of: impl Fn(&Second) -> Option<f64>) -> Option<f64> {
     let shares: Vec<f64> = on_it.filter_map(of).collect();
     (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! One load test from its start to its report.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -23,6 +25,8 @@ use crate::sandbox::telegram::{SharedWorld, World, webhook};
 
 /// The first update of a bot with a store of its own.
 const FIRST_UPDATE: i64 = 500_000_001;
+/// Files and connections besides those of the chats.
+const OTHER_FILES: u64 = 200;
 
 /// How a load test is run.
 #[derive(Debug, Clone)]
@@ -41,10 +45,10 @@ pub struct Options {
     pub model_port: u16,
     /// The folder of a running bot's embedded store, to look into at the end.
     pub store: Option<PathBuf>,
-    /// Cores that this process may use; what is measured of it is measured by these.
-    pub load_cores: usize,
     /// Cores that the bot may use.
     pub bot_cores: usize,
+    /// The simulators, the people and the judge have these too: none of the two is kept to its own.
+    pub shares_cores: bool,
     /// Whether to show on standard error how it goes.
     pub progress: bool,
 }
@@ -71,6 +75,7 @@ pub enum Tested {
 /// What kept it from being run to its end. Wrong answers are in the report.
 pub async fn run(options: Options) -> Result<Report, String> {
     options.profile.check()?;
+    look_for_room(options.profile.chats)?;
     let folder = tempfile::tempdir().map_err(|error| format!("no folder can be made: {error}"))?;
     let hub = Rc::new(Hub::new(options.profile.clone(), world(&options.profile)?, first_update(&options)));
     let (telegram, model) = (listen(options.telegram_port).await?, listen(options.model_port).await?);
@@ -84,6 +89,17 @@ pub async fn run(options: Options) -> Result<Report, String> {
     tokio::select! {
         failed = serving => Err(format!("the simulators failed: {}", failed.err().map_or_else(String::new, |error| error.to_string()))),
         report = testing => report,
+    }
+}
+
+/// Each answer on its way is a connection on either side.
+fn look_for_room(chats: u64) -> Result<(), String> {
+    match process::most_open_files().filter(|most| *most < chats + OTHER_FILES) {
+        Some(most) => Err(format!(
+            "{chats} chats need about {} open connections, and this process may have {most}: raise it with ulimit -n",
+            chats + OTHER_FILES
+        )),
+        None => Ok(()),
     }
 }
 
@@ -172,7 +188,7 @@ async fn test(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Repor
         bot_cpu: used.bot,
         load_cpu: used.load,
         bot_cores: options.bot_cores,
-        load_cores: options.load_cores,
+        shares_cores: options.shares_cores,
         idle_rss_kb,
         ready: bot.as_ref().map(|bot| bot.ready),
         stored: checked,
@@ -236,14 +252,15 @@ async fn watch_over(
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     second.tick().await;
-    let (mut last, mut cpu) = (Instant::now(), Cpu::now(pid));
+    let (mut last, mut cpu, mut threads) = (Instant::now(), Cpu::now(pid), threads_of(pid));
     loop {
         second.tick().await;
-        let (now, cpu_now) = (Instant::now(), Cpu::now(pid));
+        let (now, cpu_now, threads_now) = (Instant::now(), Cpu::now(pid), threads_of(pid));
         let used = cpu_now.since(cpu);
         let share = |used: Option<Duration>| Some(100.0 * used?.as_secs_f64() / (now - last).as_secs_f64());
         let usage = Usage {
             bot_cpu_percent: share(used.bot),
+            bot_thread_percent: share(process::busiest(&threads_now, &threads)),
             load_cpu_percent: share(used.load),
             bot_rss_kb: pid.and_then(process::rss_kb),
             bot_fds: pid.and_then(process::fds),
@@ -251,7 +268,7 @@ async fn watch_over(
         let open = hub.judge.borrow().open_turns();
         hub.stats.borrow_mut().close_second(now - began, now - last, open, usage);
         hub.world.forget_past();
-        (last, cpu) = (now, cpu_now);
+        (last, cpu, threads) = (now, cpu_now, threads_now);
         if options.progress {
             show_progress(hub);
         }
@@ -259,6 +276,10 @@ async fn watch_over(
             return why;
         }
     }
+}
+
+fn threads_of(pid: Option<u32>) -> HashMap<OsString, Duration> {
+    pid.map(process::threads).unwrap_or_default()
 }
 
 /// One line that is written over and over, for people.

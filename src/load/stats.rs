@@ -71,6 +71,8 @@ impl Counts {
 pub struct Usage {
     /// Of one core, in percent; none where it can't be told.
     pub bot_cpu_percent: Option<f64>,
+    /// Of one core, in percent: the bot's busiest thread.
+    pub bot_thread_percent: Option<f64>,
     /// Of one core, in percent: simulators, driver and judge.
     pub load_cpu_percent: Option<f64>,
     /// The bot's resident memory, in kilobytes.

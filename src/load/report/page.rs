@@ -21,6 +21,9 @@ td:first-child,th:first-child,td:last-child,th:last-child{text-align:left}
 tr{border-top:1px solid #e9ecef}th{font-weight:600}.wrong td{text-align:left}
 ";
 
+/// What a line of a chart is called and what it shows of a second.
+type Line = (&'static str, fn(&Second) -> Option<f64>);
+
 /// The page.
 pub fn page(report: &Report, baseline: Option<&Report>) -> String {
     let title = format!("Load test: {} chats, profile {}", report.load.chats, report.load.profile);
@@ -105,12 +108,7 @@ fn figures_of(group: &Group, before: Option<&Group>) -> String {
 }
 
 /// Lines of this run and, dashed, of the baseline.
-fn over_time(
-    report: &Report,
-    baseline: Option<&Report>,
-    unit: &str,
-    of: &[(&str, fn(&Second) -> Option<f64>)],
-) -> String {
+fn over_time(report: &Report, baseline: Option<&Report>, unit: &str, of: &[Line]) -> String {
     let runs = [(Some(report), false), (baseline, true)];
     let series: Vec<_> = runs
         .into_iter()
@@ -127,7 +125,7 @@ fn over_time(
 }
 
 fn charts(report: &Report, baseline: Option<&Report>) -> String {
-    let time = |title: &str, unit: &str, of: &[(&str, fn(&Second) -> Option<f64>)], means: &str| {
+    let time = |title: &str, unit: &str, of: &[Line], means: &str| {
         figure(title, &over_time(report, baseline, unit, of), means)
     };
     let bars = |title: &str, of: fn(&Report) -> &[super::Bar], means: &str| {

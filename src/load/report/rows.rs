@@ -108,6 +108,12 @@ fn cost(report: &Report) -> Group {
             ),
             row("CPU for a delta", bot.cpu_us_per_delta, "µs", "The same divided by the deltas."),
             row("CPU, busy", bot.plateau_percent, "%", "Of one core, while most turns were open."),
+            row(
+                "CPU, busiest thread",
+                bot.plateau_thread_percent,
+                "%",
+                "The same of its busiest thread: at 100 % it is at its end, however many cores there are.",
+            ),
             row("CPU in all", bot.cpu_s, "s", "Processor time from the first question to the last answer."),
             row("memory before", mb(bot.idle_rss_kb), "MB", "Resident before the first question."),
             row("memory, most", mb(bot.peak_rss_kb), "MB", "The most that was resident."),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Report, Used};
 
-/// Above this, a core has no room left for the moments in which more comes than usual, in percent.
+/// Above this, a limit leaves no room for the moments in which more comes than usual, in percent.
 const FULL_PERCENT: f64 = 85.0;
 /// Deltas so late mean that the simulators had no time, in milliseconds.
 const LATE_MS: f64 = 25.0;
@@ -40,51 +40,63 @@ impl Verdict {
     }
 }
 
-/// How much of its cores a side used, in percent, while most turns were open.
-fn share(used: &Used) -> Option<f64> {
-    Some(used.plateau_percent? / used.cores.max(1) as f64)
+/// Something that has an end, and how near it was while most turns were open, in percent.
+struct Limit {
+    what: String,
+    percent: f64,
+    /// It is the measuring's end and not the bot's.
+    is_ours: bool,
+}
+
+/// The limit that is reached first; none where nothing is known of the bot.
+fn nearest(report: &Report) -> Option<Limit> {
+    let (bot, simulators) = (&report.bot, &report.simulators);
+    let (of_bot, of_simulators) = (bot.plateau_percent?, simulators.plateau_percent.unwrap_or(0.0));
+    let cores = bot.cores.max(1);
+    let limit = |what: String, percent: f64, is_ours: bool| Limit { what, percent, is_ours };
+    let mut limits = vec![
+        limit(cores_of("the bot's", cores), of_bot / cores as f64, false),
+        limit("the bot's busiest thread".to_owned(), bot.plateau_thread_percent.unwrap_or(0.0), false),
+        limit("the simulators' core (the measuring itself)".to_owned(), of_simulators, true),
+    ];
+    if report.shares_cores {
+        let both = (of_bot + of_simulators) / cores as f64;
+        let what = cores_of("the machine, where bot and simulators share", cores);
+        limits.push(limit(what, both, of_simulators > of_bot));
+    }
+    limits.into_iter().max_by(|one, other| one.percent.total_cmp(&other.percent))
+}
+
+fn cores_of(whose: &str, cores: usize) -> String {
+    if cores == 1 { format!("{whose} core") } else { format!("{whose} {cores} cores") }
 }
 
 fn headline(report: &Report) -> (Holds, String) {
     let wrong = report.violations.count;
     if wrong > 0 {
-        return (Holds::No, format!("No: even this load was not carried, {wrong} things went wrong."));
+        return (Holds::No, format!("No: even this load was not carried; wrong: {wrong}."));
     }
-    if report.load.is_flat_out {
-        let rate = report.turns_per_s();
-        let top = format!(
-            "This is the top speed: {rate:.0} turns a second, because nobody paused; there is no twice."
-        );
-        return (Holds::Unknown, top);
-    }
-    let (Some(bot), simulators) = (share(&report.bot), share(&report.simulators).unwrap_or(0.0)) else {
-        return (Holds::Unknown, "It can't be told: the bot's processor time could not be read.".to_owned());
-    };
     if report.load.limits && report.counts.too_many_requests > 0 {
         return (Holds::No, "No: Telegram's limits are reached, whatever the bot could do.".to_owned());
     }
-    if 2.0 * bot > FULL_PERCENT {
-        return (
-            Holds::No,
-            format!("No: twice the load would need {:.0} % of the bot's {}.", 2.0 * bot, cores(&report.bot)),
-        );
+    let Some(Limit { what, percent, is_ours }) = nearest(report) else {
+        return (Holds::Unknown, "It can't be told: the bot's processor time could not be read.".to_owned());
+    };
+    let twice = 2.0 * percent;
+    if report.load.is_flat_out {
+        let rate = report.turns_per_s();
+        let top =
+            format!("This is the top speed, {rate:.0} turns a second: nobody paused, so there is no twice.");
+        return (Holds::Unknown, top);
     }
-    if 2.0 * simulators > FULL_PERCENT {
-        let words = "The bot, probably yes; but the simulators would need a second machine to show it.";
-        return (Holds::Unknown, words.to_owned());
+    match (twice > FULL_PERCENT, is_ours) {
+        (false, _) => (Holds::Yes, format!("Yes: {what} would then stand at some {twice:.0} %.")),
+        (true, true) => {
+            let words = format!("This machine can't show it: {what} would have to stand at {twice:.0} %.");
+            (Holds::Unknown, words)
+        }
+        (true, false) => (Holds::No, format!("No: {what} would have to stand at {twice:.0} %.")),
     }
-    (
-        Holds::Yes,
-        format!(
-            "Yes: twice the load would need some {:.0} % of the bot's {}.",
-            2.0 * bot,
-            cores(&report.bot)
-        ),
-    )
-}
-
-fn cores(used: &Used) -> String {
-    if used.cores == 1 { "core".to_owned() } else { format!("{} cores", used.cores) }
 }
 
 fn reasons(report: &Report) -> Vec<String> {
@@ -92,19 +104,14 @@ fn reasons(report: &Report) -> Vec<String> {
 }
 
 fn first_to_give(report: &Report) -> Option<String> {
-    let (bot, simulators) = (share(&report.bot)?, share(&report.simulators)?);
-    let (bots, theirs) = (cores(&report.bot), cores(&report.simulators));
-    Some(if bot >= simulators {
-        format!(
-            "What would give first is the bot: its {bots} stood at {bot:.0} % while most turns were open, \
-             the simulators' {theirs} at {simulators:.0} %."
-        )
-    } else {
-        format!(
-            "What would give first is the measuring: the simulators' {theirs} stood at {simulators:.0} % while \
-             most turns were open, the bot's {bots} at {bot:.0} %."
-        )
-    })
+    let Limit { what, percent, .. } = nearest(report)?;
+    let side = |used: &Used| used.plateau_percent.map_or("-".to_owned(), |percent| format!("{percent:.0} %"));
+    Some(format!(
+        "First to give: {what}, at {percent:.0} % while most turns were open. In all the bot used {} of a core, the \
+         simulators {}.",
+        side(&report.bot),
+        side(&report.simulators)
+    ))
 }
 
 fn wrong(report: &Report) -> Option<String> {
