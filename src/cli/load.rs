@@ -216,7 +216,6 @@ impl Load {
             store: self.store.clone(),
             bot_cores: if cores.is_some() { 1 } else { core_count() },
             shares_cores: cores.is_none() && self.against.is_none(),
-            progress: true,
         })
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Hub {
     pub(crate) ruled: bool,
     /// Where updates go.
     pub(crate) hook: RefCell<Option<Hook>>,
-    /// Answers to the bot's calls before the load begins.
+    /// Somebody has said where; what else is said later does not count.
     pub(crate) webhook_set: Cell<bool>,
     message_id: Cell<i64>,
     update_id: Cell<i64>,
@@ -70,19 +70,18 @@ impl Hub {
         let answer = Plan::of(&self.profile, chat, turn).text;
         let posted = Instant::now();
         let asked = Asked { turn, intended, posted, answer, ended };
+        // Before the bot hears of it, the judge must know.
+        self.judge.borrow_mut().asked(chat, asked);
         let update = if self.ruled {
-            // Before the world tells anybody, the judge must know.
-            self.judge.borrow_mut().asked(chat, asked);
             let key = ChatKey { bot: BOT, chat, topic: None };
             self.world.with(|world, now| world.say(now, key, chat, &text))
         } else {
-            self.judge.borrow_mut().asked(chat, asked);
             self.update_id.set(self.update_id.get() + 1);
             let (hub, update, message) = (self.clone(), self.update_id.get(), self.next_message());
             tokio::task::spawn_local(async move { hub.deliver(chat, update, message, &text).await });
             update
         };
-        self.judge.borrow_mut().named(chat, turn, update);
+        self.judge.borrow_mut().named(chat, update);
         (turn, ends)
     }
 

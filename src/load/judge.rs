@@ -152,8 +152,8 @@ impl Judge {
         self.stats.borrow_mut().counts.questions += 1;
     }
 
-    /// The update that carries a question.
-    pub(crate) fn named(&mut self, chat: i64, _turn: u32, update: i64) {
+    /// The update that carries the last question.
+    pub(crate) fn named(&mut self, chat: i64, update: i64) {
         self.chats.entry(chat).or_default().updates.push(update);
     }
 

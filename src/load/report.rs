@@ -21,7 +21,7 @@ pub use rows::table;
 pub use verdict::{Holds, Verdict};
 
 /// Bars of a histogram to a power of ten.
-const BARS_PER_DECADE: i32 = 10;
+pub(super) const BARS_PER_DECADE: i32 = 50;
 /// A second belongs to the plateau when so many of the most turns are open, in percent.
 const PLATEAU_PERCENT: u64 = 80;
 
@@ -36,6 +36,8 @@ pub struct Report {
     pub load: Load,
     /// How long it took, in seconds.
     pub took_s: f64,
+    /// Somebody ended it before its time.
+    pub interrupted: bool,
     /// What was counted.
     pub counts: Counts,
     /// How long things took.
@@ -166,6 +168,7 @@ pub struct Used {
 pub(super) struct Facts<'a> {
     pub(super) name: &'a str,
     pub(super) took: Duration,
+    pub(super) interrupted: bool,
     pub(super) bot_cpu: Option<Duration>,
     pub(super) load_cpu: Option<Duration>,
     pub(super) bot_cores: usize,
@@ -182,14 +185,13 @@ impl Report {
     }
 
     fn from_parts(stats: &Stats, profile: &Profile, violations: Violations, facts: &Facts<'_>) -> Self {
-        let mut counts = stats.counts;
-        counts.refused_updates = stats.refused_updates;
         let mut report = Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ended_at_s: super::webhook::now_s(),
             load: Load::of(profile, facts.name),
+            interrupted: facts.interrupted,
             took_s: facts.took.as_secs_f64(),
-            counts,
+            counts: stats.counts,
             latencies: Latencies::of(stats),
             bot: bot_used(stats, facts),
             simulators: simulators_used(stats, facts),

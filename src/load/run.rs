@@ -27,6 +27,8 @@ use crate::sandbox::telegram::{SharedWorld, World, webhook};
 const FIRST_UPDATE: i64 = 500_000_001;
 /// Files and connections besides those of the chats.
 const OTHER_FILES: u64 = 200;
+/// For the last turns to be on record.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// How a load test is run.
 #[derive(Debug, Clone)]
@@ -49,8 +51,6 @@ pub struct Options {
     pub bot_cores: usize,
     /// The simulators, the people and the judge have these too: none of the two is kept to its own.
     pub shares_cores: bool,
-    /// Whether to show on standard error how it goes.
-    pub progress: bool,
 }
 
 /// The bot that is tested.
@@ -165,33 +165,34 @@ async fn test(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Repor
     let before = Cpu::now(pid);
     let plan = Plan { first_chat: options.first_chat, began, stopped };
     let driving = tokio::task::spawn_local(driver::drive(hub.clone(), plan));
-    tokio::select! {
-        _ended = driving => {}
-        failed = watch_over(options, hub, &mut bot, (began, pid)) => return Err(failed),
-        _asked = tokio::signal::ctrl_c() => {
-            let _nobody_left = stop.send(true);
-        }
-    }
+    let interrupted = tokio::select! {
+        _ended = driving => false,
+        failed = watch_over(hub, &mut bot, (began, pid)) => return Err(failed),
+        _asked = tokio::signal::ctrl_c() => true,
+    };
+    // Nobody asks any more; whoever still waits has been forgotten.
+    stop.send_replace(true);
     let took = began.elapsed();
     let used = Cpu::now(pid).since(before);
-    if options.progress && io::stderr().is_terminal() {
+    if io::stderr().is_terminal() {
         eprintln!();
     }
     // Whatever the bot still says while it ends is judged too.
     if let Some(bot) = &mut bot {
         bot.end().await?;
     }
-    let checked = look_into_store(options, hub, bot.as_ref()).await?;
+    let stored = if interrupted { None } else { look_into_store(options, hub, bot.as_ref()).await? };
     let facts = Facts {
         name: &options.name,
         took,
+        interrupted,
         bot_cpu: used.bot,
         load_cpu: used.load,
         bot_cores: options.bot_cores,
         shares_cores: options.shares_cores,
         idle_rss_kb,
         ready: bot.as_ref().map(|bot| bot.ready),
-        stored: checked,
+        stored,
     };
     Ok(Report::of(hub, &facts))
 }
@@ -217,6 +218,10 @@ async fn meet(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Optio
 }
 
 async fn look_into_store(options: &Options, hub: &Hub, bot: Option<&Bot>) -> Result<Option<u64>, String> {
+    if bot.is_none() && options.store.is_some() {
+        // A bot that runs on writes the end of a turn after the chat has the answer.
+        tokio::time::sleep(LAST_WRITES).await;
+    }
     let folder = options.store.clone().or_else(|| bot.map(|bot| bot.store.clone()));
     match folder.filter(|folder| stored::is_there(folder)) {
         Some(folder) => stored::check(hub, &folder).await.map(Some),
@@ -243,12 +248,7 @@ impl Cpu {
 }
 
 /// Looks at both processes each second. Ends only when the bot has.
-async fn watch_over(
-    options: &Options,
-    hub: &Hub,
-    bot: &mut Option<Bot>,
-    (began, pid): (Instant, Option<u32>),
-) -> String {
+async fn watch_over(hub: &Hub, bot: &mut Option<Bot>, (began, pid): (Instant, Option<u32>)) -> String {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     second.tick().await;
@@ -269,9 +269,7 @@ async fn watch_over(
         hub.stats.borrow_mut().close_second(now - began, now - last, open, usage);
         hub.world.forget_past();
         (last, cpu, threads) = (now, cpu_now, threads_now);
-        if options.progress {
-            show_progress(hub);
-        }
+        show_progress(hub);
         if let Some(Err(why)) = bot.as_mut().map(Bot::look_whether_it_runs) {
             return why;
         }

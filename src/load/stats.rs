@@ -114,8 +114,6 @@ pub struct Second {
 pub(crate) struct Stats {
     /// What was counted since the beginning.
     pub(crate) counts: Counts,
-    /// Updates that the bot did not take at once.
-    pub(crate) refused_updates: u64,
     /// Second by second.
     pub(crate) timeline: Vec<Second>,
     total: Vec<Histogram<u64>>,
@@ -128,7 +126,6 @@ impl Stats {
         let histograms = || (0..METRICS).map(|_| histogram()).collect();
         Self {
             counts: Counts::default(),
-            refused_updates: 0,
             timeline: Vec::new(),
             total: histograms(),
             running: histograms(),
@@ -150,7 +147,6 @@ impl Stats {
 
     /// Ends a second that was `length` long.
     pub(crate) fn close_second(&mut self, at: Duration, length: Duration, open_turns: u64, usage: Usage) {
-        self.counts.refused_updates = self.refused_updates;
         let gone = self.counts.since(&self.before);
         let length_s = length.as_secs_f64().max(0.001);
         let quantile = |metric: Metric, q: f64| quantile_ms(&self.running[metric as usize], q);

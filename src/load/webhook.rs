@@ -77,7 +77,7 @@ impl Hub {
             match posted {
                 Ok(()) => return,
                 Err(wait) => {
-                    self.stats.borrow_mut().refused_updates += 1;
+                    self.stats.borrow_mut().counts.refused_updates += 1;
                     tokio::time::sleep(wait).await;
                 }
             }

@@ -16,7 +16,10 @@ h1{font-size:1.5em;margin:0}h2{font-size:1.15em;margin:2em 0 .3em}h3{font-size:1
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:1.4em}
 figure{margin:0}figcaption,.means{color:#495057;font-size:.88em}
 svg{width:100%;height:auto;font:11px system-ui,sans-serif}svg text{fill:#495057}
-table{border-collapse:collapse;width:100%}td,th{padding:.15em .6em;text-align:right;vertical-align:top}
+table{border-collapse:collapse;width:100%}
+.figures td:first-child,.figures th:first-child{width:13em}
+.figures td:not(.means){white-space:nowrap}.figures td:nth-child(2),.figures th:nth-child(2){width:7em}
+.figures.two td:nth-child(3),.figures.two th:nth-child(3){width:7em}.figures.two td:nth-child(4),.figures.two th:nth-child(4){width:4em}td,th{padding:.15em .6em;text-align:right;vertical-align:top}
 td:first-child,th:first-child,td:last-child,th:last-child{text-align:left}
 tr{border-top:1px solid #e9ecef}th{font-weight:600}.wrong td{text-align:left}
 ";
@@ -89,8 +92,11 @@ fn figures(report: &Report, baseline: Option<&Report>) -> String {
 
 fn figures_of(group: &Group, before: Option<&Group>) -> String {
     let more = before.map_or("", |_| "<th>baseline</th><th>ratio</th>");
-    let mut out =
-        format!("<table><tr><th>{}</th><th>this run</th>{more}<th>what it means</th></tr>", group.title);
+    let two = before.map_or("", |_| " two");
+    let mut out = format!(
+        "<table class=\"figures{two}\"><tr><th>{}</th><th>this run</th>{more}<th>what it means</th></tr>",
+        group.title
+    );
     for (nth, row) in group.rows.iter().enumerate() {
         let _ = write!(out, "<tr><td>{}</td><td>{} {}</td>", escape(&row.name), number(row.value), row.unit);
         if let Some(old) = before.map(|group| &group.rows[nth]) {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Bar;
 use super::rows::number;
+use super::{BARS_PER_DECADE, Bar};
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 230.0;
@@ -11,6 +11,8 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 28.0;
 const BOTTOM: f64 = 34.0;
+/// Narrower bars than so many can't be told apart.
+const MOST_BARS: usize = 60;
 const COLOURS: [&str; 3] = ["#1864ab", "#e8590c", "#2b8a3e"];
 
 /// A line of a chart.
@@ -42,9 +44,9 @@ pub(super) fn lines(series: &[Series<'_>], unit: &str) -> String {
         let _ =
             write!(out, "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\"{dash}/>");
     }
-    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
-        let x = LEFT + share * inner_width();
-        out += &label(x, HEIGHT - 16.0, "middle", &number(Some((share * most_x).round())));
+    let step = nice(most_x / 8.0).max(1.0);
+    for mark in (0..).map(|nth| f64::from(nth) * step).take_while(|mark| *mark <= most_x) {
+        out += &label(LEFT + mark / most_x * inner_width(), HEIGHT - 16.0, "middle", &number(Some(mark)));
     }
     out += &label(WIDTH / 2.0, HEIGHT - 3.0, "middle", "seconds");
     out + &legend(series) + "</svg>"
@@ -52,6 +54,8 @@ pub(super) fn lines(series: &[Series<'_>], unit: &str) -> String {
 
 /// How often something took how long.
 pub(super) fn histogram(bars: &[Bar], baseline: &[Bar]) -> String {
+    let wide = (bars.len().max(baseline.len()) / MOST_BARS + 1) as i32;
+    let (bars, baseline) = (&merged(bars, wide), &merged(baseline, wide));
     let all = || bars.iter().chain(baseline);
     let (Some(from), Some(to)) = (
         all().map(|bar| bar.from_ms).min_by(f64::total_cmp),
@@ -87,6 +91,18 @@ pub(super) fn histogram(bars: &[Bar], baseline: &[Bar]) -> String {
     out + &label(WIDTH / 2.0, HEIGHT - 3.0, "middle", "milliseconds (logarithmic)") + "</svg>"
 }
 
+/// Bars that are `wide` times as wide. Those of two runs stand at the same places.
+fn merged(bars: &[Bar], wide: i32) -> Vec<Bar> {
+    let place =
+        |bar: &Bar| ((bar.from_ms.log10() * f64::from(BARS_PER_DECADE)).round() as i32).div_euclid(wide);
+    let group = |bars: &[Bar]| Bar {
+        from_ms: bars.first().map_or(0.0, |bar| bar.from_ms),
+        to_ms: bars.last().map_or(0.0, |bar| bar.to_ms),
+        count: bars.iter().map(|bar| bar.count).sum(),
+    };
+    bars.chunk_by(|one, next| place(one) == place(next)).map(group).collect()
+}
+
 /// At most some eight marks of a logarithmic axis.
 fn ticks(from: f64, to: f64, x: impl Fn(f64) -> f64) -> String {
     let steps: &[f64] = if to / from > 1000.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
@@ -110,7 +126,7 @@ fn nice(value: f64) -> f64 {
         return 1.0;
     }
     let decade = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let steps = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     steps.iter().map(|step| step * decade).find(|round| *round >= value).unwrap_or(10.0 * decade)
 }
 

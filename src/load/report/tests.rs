@@ -25,6 +25,7 @@ fn report() -> Report {
     let facts = Facts {
         name: "seed",
         took: 10 * second,
+        interrupted: false,
         bot_cpu: Some(Duration::from_millis(400)),
         load_cpu: Some(Duration::from_millis(200)),
         bot_cores: 1,

@@ -100,7 +100,10 @@ fn headline(report: &Report) -> (Holds, String) {
 }
 
 fn reasons(report: &Report) -> Vec<String> {
-    [first_to_give(report), wrong(report), trust(report), held(report)].into_iter().flatten().collect()
+    let interrupted =
+        report.interrupted.then(|| "It was interrupted: what was under way was not judged.".to_owned());
+    let all = [interrupted, first_to_give(report), wrong(report), trust(report), held(report)];
+    all.into_iter().flatten().collect()
 }
 
 fn first_to_give(report: &Report) -> Option<String> {
