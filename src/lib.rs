@@ -8,6 +8,7 @@ pub mod config;
 pub mod domain;
 pub mod edge;
 pub mod flow;
+pub mod load;
 pub mod messages;
 pub mod port;
 pub mod sandbox;

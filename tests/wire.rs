@@ -13,6 +13,8 @@ mod commands;
 mod ends;
 #[path = "support/house.rs"]
 mod house;
+#[path = "wire/load.rs"]
+mod load;
 #[path = "support/mongo.rs"]
 mod mongo;
 #[path = "wire/start.rs"]
