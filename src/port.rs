@@ -95,7 +95,7 @@ impl<M: Told> Port<M> {
     /// # Errors
     /// When the message could not be delivered; what that means is the sender's decision.
     pub fn tell(&self, message: M) -> Result<(), Undelivered> {
-        write_line(self.from, self.to, Some(name_of::<M>()), &message, message.words());
+        write_line(self.from, self.to, Some(name_of::<M>), &message, message.words());
         let sent = match &self.line {
             Line::Strong(recipient) => recipient.try_send(message),
             Line::Weak(recipient) => match recipient.upgrade() {
@@ -150,12 +150,13 @@ pub fn witness(from: Station, to: Station, line: &dyn fmt::Display, words: Optio
 fn write_line(
     from: Station,
     to: Station,
-    message: Option<&str>,
+    message: Option<fn() -> &'static str>,
     line: &dyn fmt::Display,
     words: Option<&str>,
 ) {
     let words = words.filter(|_| tracing::enabled!(target: FLOW, Level::TRACE));
-    tracing::debug!(target: FLOW, %from, %to, name = message, words, "{line}");
+    // The values are worked out only when somebody listens.
+    tracing::debug!(target: FLOW, %from, %to, name = message.map(|name| name()), words, "{line}");
 }
 
 /// The message's own name, without its modules.

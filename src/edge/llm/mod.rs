@@ -3,6 +3,7 @@
 pub mod chat_completions;
 pub mod error;
 mod event;
+mod events;
 pub mod pieces;
 pub mod provider_error;
 pub mod reply;
