@@ -97,8 +97,8 @@ impl<M: Told> Port<M> {
     /// # Errors
     /// When the message could not be delivered; what that means is the sender's decision.
     pub fn tell(&self, message: M) -> Result<(), Undelivered> {
-        remember(self.from, self.to, name_of::<M>());
-        write_line(self.from, self.to, Some(name_of::<M>()), &message, message.words());
+        remember(self.from, self.to, std::any::type_name::<M>());
+        write_line(self.from, self.to, Some(name_of::<M>), &message, message.words());
         let sent = match &self.line {
             Line::Strong(recipient) => recipient.try_send(message),
             Line::Weak(recipient) => match recipient.upgrade() {
@@ -172,8 +172,9 @@ fn remember(from: Station, to: Station, message: &'static str) {
 /// panic.
 pub fn recent_flow(key: ChatKey) -> String {
     let its_own = |station: &Station| station.key == Some(key);
-    let line =
-        |(from, to, message): &(Station, Station, &str)| format!("{} → {} {message}", from.role, to.role);
+    let line = |(from, to, message): &(Station, Station, &str)| {
+        format!("{} → {} {}", from.role, to.role, last_word(message))
+    };
     RECENT.with_borrow(|recent| {
         let lines = recent.iter().filter(|(from, to, _)| its_own(from) || its_own(to)).map(line);
         let lines: Vec<_> = lines.collect();
@@ -184,16 +185,20 @@ pub fn recent_flow(key: ChatKey) -> String {
 fn write_line(
     from: Station,
     to: Station,
-    message: Option<&str>,
+    message: Option<fn() -> &'static str>,
     line: &dyn fmt::Display,
     words: Option<&str>,
 ) {
     let words = words.filter(|_| tracing::enabled!(target: FLOW, Level::TRACE));
-    tracing::debug!(target: FLOW, %from, %to, name = message, words, "{line}");
+    // The values are worked out only when somebody listens.
+    tracing::debug!(target: FLOW, %from, %to, name = message.map(|name| name()), words, "{line}");
 }
 
 /// The message's own name, without its modules.
 fn name_of<M>() -> &'static str {
-    let path = std::any::type_name::<M>();
+    last_word(std::any::type_name::<M>())
+}
+
+fn last_word(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
 }
