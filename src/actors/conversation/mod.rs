@@ -18,6 +18,7 @@ use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Kind, State, StoredTurn, Timings};
 use crate::domain::turn::Failure;
+use crate::failpoint;
 use crate::messages::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, ChunkDelivered, DiscardRest, HistoryLoaded,
     LoadHistory, PartAttempted, Remark, SaveDelivery, TurnClosed, TurnEnded, TurnStarted, UserSaid,
@@ -182,6 +183,7 @@ impl Handler<ChunkDelivered> for Conversation {
         let since = |timings: &Timings| self.with.clock.since_ms(timings.accepted_at_ms);
         let running = self.running.as_mut().filter(|running| running.stored.id == report.turn);
         let Some(running) = running else { return };
+        failpoint::reach("before_confirm_saved");
         let now_ms = since(&running.timings);
         running.delivered(report.number, report.closes, report.part, now_ms);
         if report.refused.is_none() {
@@ -189,6 +191,7 @@ impl Handler<ChunkDelivered> for Conversation {
             let confirmed = SaveDelivery { turn: report.turn, delivery, reply_to: None };
             self.ports.save_delivery.tell_if_there(confirmed);
         }
+        failpoint::reach_if(report.number == 1, "after_first_chunk");
         match report.refused {
             Some(reason) if report.chat_closed => self.fail(Failure::silent(reason), ctx),
             Some(reason) => self.fail(Failure::told(reason, commands::PART_REFUSED), ctx),

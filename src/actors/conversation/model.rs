@@ -16,6 +16,7 @@ use crate::domain::record::{Kind, State};
 use crate::domain::turn::{Failure, Next, Turn};
 use crate::edge::llm::{ModelError, Piece, Pieces, Request};
 use crate::edge::tools::Toolbox;
+use crate::failpoint;
 use crate::messages::{AnswerEnded, AnswerResumed, DeltaArrived};
 use crate::port::{Station, length, witness};
 
@@ -135,6 +136,7 @@ impl Conversation {
 
     fn replied(&mut self, reply: Reply, streamed: bool, ctx: &mut Context<Self>) {
         witness(MODEL, self.me(), &Replied(&reply), None);
+        failpoint::reach(if streamed { "after_stream" } else { "after_first_call" });
         self.forget_call();
         let turn = self.running.as_ref().and_then(|running| running.turn.as_ref());
         let is_answer = turn.is_some_and(|turn| !turn.wants_tools(&reply));
@@ -179,6 +181,7 @@ impl Conversation {
 
     fn tools_ran(&mut self, results: Vec<(String, String)>, ctx: &mut Context<Self>) {
         self.forget_call();
+        failpoint::reach("after_tools");
         for (id, result) in &results {
             witness(TOOLS, self.me(), &format_args!("result of {id}"), Some(result));
         }
@@ -198,6 +201,7 @@ fn run_tool(
     let name = call.function.name;
     let result = tools.call(&name, &call.function.arguments);
     tokio::time::timeout(timeout, result).map(move |result| {
+        failpoint::reach("between_tools");
         let text = match result {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => format!("error: {error}"),

@@ -15,6 +15,7 @@ use crate::domain::line::{Call, Job, Line, Report, Step, Task};
 use crate::domain::pacing::{Grant, Pacer};
 use crate::domain::record::Part;
 use crate::edge::telegram::{BotApi, TelegramError};
+use crate::failpoint;
 use crate::messages::{
     Acknowledge, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved,
     FirstChunk, NothingToCut, PartAttempted, Remark, Thinking, TurnClosed, TurnEnded,
@@ -140,6 +141,8 @@ impl Outbox {
         let report = match result {
             Ok(message_id) => {
                 self.waits = None;
+                failpoint::reach_if(matches!(job.task, Task::Acknowledge), "after_ack");
+                failpoint::reach_if(matches!(job.task, Task::Deliver { .. }), "after_send");
                 witness(TELEGRAM, self.me, &Done(message_id), None);
                 self.line.succeeded(job, message_id)
             }
@@ -273,6 +276,7 @@ impl Handler<DeliverChunk> for Outbox {
                 }
                 let attempt =
                     Part { message_id: None, delivered: false, uncertain: false, attempts, end_bytes };
+                failpoint::reach("before_attempt_recorded");
                 self.ports.part_attempted.tell_if_there(PartAttempted { turn, part: attempt });
                 self.state = State::Recording(job);
             }
@@ -300,6 +304,7 @@ impl Handler<DeliverySaved> for Outbox {
     fn handle(&mut self, DeliverySaved { turn }: DeliverySaved, ctx: &mut Context<Self>) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Recording(job) if job.turn == turn => {
+                failpoint::reach("after_attempt_recorded");
                 self.edit(job, ctx);
             }
             other => self.state = other,
