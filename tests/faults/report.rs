@@ -1,0 +1,125 @@
+//! The verdict of a run, and on failure what one needs to find out why.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use brigade::domain::ids::TurnId;
+use brigade::domain::record::State;
+use brigade::sandbox::telegram::{Author, SeenMessage};
+
+use super::check::Breach;
+use super::plan::Kind;
+use super::question::BOT;
+use super::run::Run;
+
+/// Breaches that are told in full.
+const TOLD: usize = 3;
+/// Lines of the flow that are shown of a life.
+const LINES: usize = 120;
+
+/// Says how a run went.
+///
+/// # Panics
+/// When something was broken: with the seed, the chats and the flow.
+pub async fn verdict(run: Run, breaches: &[Breach]) {
+    let turns = run.stage.turns().await;
+    let count = |state| turns.iter().filter(|turn| turn.state == state).count();
+    let stats = run.sandbox.world().stats();
+    let told = format!(
+        "seed {}, {:?}: {} said, {} on record, {} delivered, {} failed; {} deaths, {} answers 429, {} calls inside a window",
+        run.plan.seed,
+        run.plan.kind,
+        run.said.len(),
+        turns.len(),
+        count(State::Delivered),
+        count(State::Failed),
+        run.deaths.len(),
+        stats.too_many_requests,
+        stats.inside_window,
+    );
+    println!("\n{told}");
+    if breaches.is_empty() {
+        println!("nothing lost, nothing twice, all in order");
+        return;
+    }
+    let text = describe(&run, breaches);
+    let Run { folder, plan, .. } = run;
+    let store = if plan.kind == Kind::Mongo { "mongodb" } else { "sqlite" };
+    println!("{text}\nall that was said and logged is in {}", folder.keep().display());
+    let (turns, kills, seed) = (plan.turns, plan.kills, plan.seed);
+    panic!(
+        "{} breaches; to see it again: make faults TURNS={turns} KILLS={kills} SEED={seed} STORE={store}",
+        breaches.len()
+    );
+}
+
+fn describe(run: &Run, breaches: &[Breach]) -> String {
+    let mut text = String::new();
+    for breach in breaches.iter().take(TOLD) {
+        let _ = writeln!(text, "\n=== {}", line(breach));
+        if let Some(chat) = breach.chat {
+            text += &as_it_stands(run, chat);
+            text += &flow(run, chat, breach.turn);
+        }
+    }
+    let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+    breaches.iter().for_each(|breach| *rules.entry(breach.rule).or_default() += 1);
+    let _ = writeln!(text, "\n=== all breaches: {rules:?}");
+    breaches.iter().for_each(|breach| text += &format!("{}\n", line(breach)));
+    text
+}
+
+fn line(breach: &Breach) -> String {
+    let Breach { rule, chat, turn, what } = breach;
+    let chat = chat.map(|chat| format!(" chat {chat}")).unwrap_or_default();
+    let turn = turn.map(|turn| format!(" turn {turn}")).unwrap_or_default();
+    format!("{rule}:{chat}{turn}: {what}")
+}
+
+fn as_it_stands(run: &Run, chat: i64) -> String {
+    let mut text = format!("--- chat {chat} as it stands:\n");
+    for SeenMessage { message_id, author, text: said, .. } in run.sandbox.world().view(BOT, chat) {
+        let who = if author == Author::Bot { "bot " } else { "user" };
+        let said: String = said.replace('\n', " ").chars().take(100).collect();
+        let _ = writeln!(text, "{message_id:>7} {who} {said}");
+    }
+    text
+}
+
+/// The chat's lines of every life in which the turn occurs.
+fn flow(run: &Run, chat: i64, turn: Option<TurnId>) -> String {
+    let mut text = String::new();
+    let (chat, turn) = (chat.to_string(), turn.map(|turn| turn.to_string()));
+    for life in 1..=run.lives.count {
+        let lines = of_chat(run, life, &chat, turn.as_deref());
+        let is_of = |line: &String| turn.as_ref().is_none_or(|turn| line.contains(turn));
+        let first = lines.iter().position(is_of);
+        let last = lines.iter().rposition(is_of);
+        let Some((first, last)) = first.zip(last) else { continue };
+        let _ = writeln!(text, "--- life {life}, which ended {}:", ending(run, life));
+        for line in lines[first..=last].iter().take(LINES) {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text
+}
+
+fn of_chat(run: &Run, life: usize, chat: &str, turn: Option<&str>) -> Vec<String> {
+    let read = |what| {
+        String::from_utf8_lossy(&fs::read(run.lives.path(life, what)).unwrap_or_default()).into_owned()
+    };
+    let is_of_chat = |line: &&str| {
+        line.split_whitespace().any(|word| word.trim_start_matches("chat=") == chat)
+            || turn.is_some_and(|turn| line.contains(turn))
+    };
+    let (flow, log) = (read("flow"), read("log"));
+    log.lines().chain(flow.lines()).filter(is_of_chat).map(str::to_owned).collect()
+}
+
+fn ending(run: &Run, life: usize) -> String {
+    match run.deaths.get(life - 1) {
+        Some(death) => format!("with {} at {} ms, {:?}", death.status, death.at_ms, death.ending),
+        None => "never".to_owned(),
+    }
+}
