@@ -52,6 +52,11 @@ impl Lives {
         Bot { child: command.spawn().expect("the binary starts") }
     }
 
+    /// Whether the newest life listens for signals: it does before it says its first word.
+    pub fn listens(&self) -> bool {
+        !self.log(self.count).is_empty()
+    }
+
     /// What the life number `life` logged.
     pub fn log(&self, life: usize) -> String {
         String::from_utf8_lossy(&fs::read(self.path(life, "log")).unwrap_or_default()).into_owned()

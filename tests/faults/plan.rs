@@ -99,12 +99,18 @@ impl Plan {
         ]
     }
 
+    /// The turns that a life has for its share.
+    pub fn share(&self) -> usize {
+        self.turns / (self.kills + 1)
+    }
+
     /// The bot's deaths, in order: all named steps among them, when there are enough.
     pub fn endings(&self) -> VecDeque<Ending> {
         let mut random = Random::new(self.seed, 2);
-        let mut endings: Vec<_> = STEPS.iter().map(|step| Ending::at(step, &mut random)).collect();
+        let most = (self.share() as u64 / 4).clamp(2, 25);
+        let mut endings: Vec<_> = STEPS.iter().map(|step| Ending::at(step, most, &mut random)).collect();
         while endings.len() < self.kills.max(STEPS.len()) {
-            endings.push(Ending::drawn(&mut random));
+            endings.push(Ending::drawn(most, &mut random));
         }
         for last in (1..endings.len()).rev() {
             endings.swap(last, random.below(last as u64 + 1) as usize);
@@ -128,20 +134,20 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn at(step: &str, random: &mut Random) -> Self {
-        Self::AtStep(format!("{step}:{}", random.within(1, 12)))
+    fn at(step: &str, most: u64, random: &mut Random) -> Self {
+        Self::AtStep(format!("{step}:{}", random.within(1, most)))
     }
 
-    fn drawn(random: &mut Random) -> Self {
+    fn drawn(most: u64, random: &mut Random) -> Self {
         match random.below(10) {
             0..4 => Self::Killed(random.below(400)),
             4..7 => {
                 let step = random.one_of(&STEPS);
-                Self::at(step, random)
+                Self::at(step, most, random)
             }
             7 => {
                 let step = random.one_of(&STEPS);
-                Self::Panicked(format!("{step}:{}:panic", random.within(1, 12)))
+                Self::Panicked(format!("{step}:{}:panic", random.within(1, most)))
             }
             _ => Self::Told { twice: random.below(3) == 0 },
         }

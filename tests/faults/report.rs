@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use brigade::domain::ids::TurnId;
-use brigade::domain::record::State;
+use brigade::domain::record::{State, StoredTurn};
 use brigade::sandbox::telegram::{Author, SeenMessage};
 
 use super::check::Breach;
@@ -15,7 +15,7 @@ use super::run::Run;
 
 /// Breaches that are told in full.
 const TOLD: usize = 3;
-/// Lines of the flow that are shown of a life.
+/// Messages of a chat and lines of a life's flow that are shown.
 const LINES: usize = 120;
 
 /// Says how a run went.
@@ -43,7 +43,7 @@ pub async fn verdict(run: Run, breaches: &[Breach]) {
         println!("nothing lost, nothing twice, all in order");
         return;
     }
-    let text = describe(&run, breaches);
+    let text = describe(&run, &turns, breaches);
     let Run { folder, plan, .. } = run;
     let store = if plan.kind == Kind::Mongo { "mongodb" } else { "sqlite" };
     println!("{text}\nall that was said and logged is in {}", folder.keep().display());
@@ -54,12 +54,13 @@ pub async fn verdict(run: Run, breaches: &[Breach]) {
     );
 }
 
-fn describe(run: &Run, breaches: &[Breach]) -> String {
+fn describe(run: &Run, turns: &[StoredTurn], breaches: &[Breach]) -> String {
     let mut text = String::new();
     for breach in breaches.iter().take(TOLD) {
         let _ = writeln!(text, "\n=== {}", line(breach));
         if let Some(chat) = breach.chat {
-            text += &as_it_stands(run, chat);
+            let turn = breach.turn.and_then(|turn| turns.iter().find(|stored| stored.id == turn));
+            text += &as_it_stands(run, chat, turn);
             text += &flow(run, chat, breach.turn);
         }
     }
@@ -77,9 +78,15 @@ fn line(breach: &Breach) -> String {
     format!("{rule}:{chat}{turn}: {what}")
 }
 
-fn as_it_stands(run: &Run, chat: i64) -> String {
+/// The chat, from what was said in the turn on.
+fn as_it_stands(run: &Run, chat: i64, turn: Option<&StoredTurn>) -> String {
     let mut text = format!("--- chat {chat} as it stands:\n");
-    for SeenMessage { message_id, author, text: said, .. } in run.sandbox.world().view(BOT, chat) {
+    let mut messages = run.sandbox.world().view(BOT, chat);
+    match turn {
+        Some(turn) => messages.retain(|message| message.message_id >= turn.message_id),
+        None => drop(messages.drain(..messages.len().saturating_sub(LINES))),
+    }
+    for SeenMessage { message_id, author, text: said, .. } in messages.into_iter().take(LINES) {
         let who = if author == Author::Bot { "bot " } else { "user" };
         let said: String = said.replace('\n', " ").chars().take(100).collect();
         let _ = writeln!(text, "{message_id:>7} {who} {said}");

@@ -22,6 +22,8 @@ use super::weather::Weather;
 
 /// Turns that are owed at once, at most.
 const IN_FLIGHT: usize = 80;
+/// Turns that are owed at once, at least.
+const FEW_IN_FLIGHT: usize = 12;
 /// How long nothing may move at the end before what is owed counts as lost.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// How long a life may outlast its share of the turns when its step does not come.
@@ -67,6 +69,8 @@ pub struct Run {
     numbers: Vec<usize>,
     owed: usize,
     began: Instant,
+    /// When the progress was last shown.
+    told_s: u64,
 }
 
 /// Plays a plan and looks at what came of it.
@@ -106,6 +110,7 @@ impl Run {
             numbers: vec![0; CHATS],
             owed: 0,
             began: Instant::now(),
+            told_s: 0,
         })
     }
 
@@ -131,9 +136,10 @@ impl Run {
             self.died(status).await;
             self.live();
         }
-        self.lead_to_the_end();
         let waiting = self.owed + self.sandbox.world().with(|world, _| world.pending_count(BOT));
-        for _ in waiting..IN_FLIGHT.min(waiting + 4) {
+        self.lead_to_the_end(self.said.len().saturating_sub(waiting));
+        let most = (self.plan.share() * 3).clamp(FEW_IN_FLIGHT, IN_FLIGHT);
+        for _ in waiting..most.min(waiting + 4) {
             self.say();
         }
     }
@@ -159,16 +165,17 @@ impl Run {
         self.due = None;
     }
 
-    /// Ends the life when it has had its share of the turns.
-    fn lead_to_the_end(&mut self) {
+    /// Ends the life when so many turns have ended that it has had its share.
+    fn lead_to_the_end(&mut self, ended: usize) {
         let Some(ending) = self.endings.front() else { return };
         let (deaths, kills) = (self.plan.kills - self.endings.len(), self.plan.kills);
-        if self.said.len() < self.plan.turns * (deaths + 1) / (kills + 1) {
+        if ended < self.plan.turns * (deaths + 1) / (kills + 1) {
             return;
         }
         let due = *self.due.get_or_insert_with(|| Instant::now() + patience(ending));
         let Some(bot) = self.bot.as_mut().filter(|_| Instant::now() >= due) else { return };
         match ending {
+            Ending::Told { .. } if !self.lives.listens() => {}
             Ending::Told { twice } => {
                 bot.signal("TERM");
                 if *twice {
@@ -199,11 +206,12 @@ impl Run {
         }
     }
 
-    fn show_progress(&self) {
+    fn show_progress(&mut self) {
         let mut err = std::io::stderr();
-        let end = if err.is_terminal() { "\r" } else { "\n" };
+        let (end, every_s) = if err.is_terminal() { ("\r", 0) } else { ("\n", 5) };
         let seconds = self.began.elapsed().as_secs();
-        if end == "\r" || seconds.is_multiple_of(5) {
+        if seconds >= self.told_s + every_s {
+            self.told_s = seconds;
             let (said, turns, deaths) = (self.said.len(), self.plan.turns, self.deaths.len());
             let (kills, owed, away) = (self.plan.kills, self.owed, self.weather.outages_seen);
             let line = format!(
@@ -237,8 +245,12 @@ impl Run {
     /// The last life ends in order.
     async fn end(&mut self) {
         let Some(mut bot) = self.bot.take() else { return };
-        bot.signal("TERM");
+        let mut told = false;
         for _ in 0..500 {
+            if !told && self.lives.listens() {
+                told = true;
+                bot.signal("TERM");
+            }
             if let Some(status) = bot.ended() {
                 self.endings.clear();
                 return self.died(status).await;
