@@ -23,6 +23,8 @@ mod report;
 mod run;
 #[path = "faults/store.rs"]
 mod store;
+#[path = "faults/tools.rs"]
+mod tools;
 #[path = "faults/weather.rs"]
 mod weather;
 

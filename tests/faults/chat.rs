@@ -9,6 +9,10 @@ use brigade::sandbox::telegram::{Author, CallRecord, SeenMessage, What};
 
 use super::question::{BOT, CHATS, Said, key_of, words_in};
 use super::run::{Death, Run};
+use super::weather::Outage;
+
+/// From a message in an outage to the time at which it is on record, at most.
+const LONGEST_AWAY_MS: u64 = 13_000;
 
 /// A chat.
 pub struct Chat<'a> {
@@ -26,6 +30,8 @@ pub struct Chat<'a> {
     pub unanswered_ms: Vec<u64>,
     /// The ends of the bot's lives.
     pub deaths: &'a [Death],
+    /// The times without a store.
+    pub away: &'a [Outage],
 }
 
 /// All chats, by their number.
@@ -50,6 +56,7 @@ pub async fn all(run: &Run) -> Vec<Chat<'_>> {
                 .map(|call| call.at_ms)
                 .collect(),
             deaths: &run.deaths,
+            away: &run.weather.away,
         })
         .collect()
 }
@@ -114,10 +121,21 @@ impl Chat<'_> {
     /// answer, or the bot died between the attempt and the confirmation.
     pub fn uncertain_sends(&self, said: &Said, until_ms: u64) -> usize {
         let open = |death: &&Death| {
-            let ledger = death.ledgers.get(&said.turn);
-            ledger.and_then(|ledger| ledger.last()).is_some_and(|part| !part.delivered)
+            let owed = death.owed.get(&said.turn);
+            owed.and_then(|owed| owed.ledger.last()).is_some_and(|part| !part.delivered)
         };
         let unanswered = self.unanswered_ms.iter().filter(|at| (said.at_ms..=until_ms).contains(at)).count();
         self.deaths.iter().filter(open).count() + unanswered
+    }
+
+    /// Whether the bot died before it could record a message that it had sent, because there was
+    /// no store.
+    pub fn was_kept_off_record(&self, message_id: i64) -> bool {
+        let at_ms = self.shown_ms.get(&message_id).copied().unwrap_or(0);
+        let death = self.deaths.iter().find(|death| death.at_ms >= at_ms);
+        death.is_some_and(|death| {
+            self.away.iter().any(|outage| outage.kept_off_record(at_ms, death.began_ms, death.at_ms))
+                && death.at_ms < at_ms + LONGEST_AWAY_MS
+        })
     }
 }

@@ -10,6 +10,7 @@ use super::chat::{self, Chat, is_status};
 use super::plan::Ending;
 use super::question::{BOT, Said, Wanted, words_in};
 use super::run::{Death, Run};
+use super::tools::{RanAgain, ran_again};
 use super::weather::SLOW_MOST_MS;
 
 /// Something that never happens, and did.
@@ -44,8 +45,10 @@ pub async fn all(run: &Run) -> Vec<Breach> {
         told(&chat, &mut found);
         fixed(&chat, &mut found);
         left_behind(&chat, &mut found);
+        begun_again(&chat, &mut found);
     }
     windows(run, &mut breaches);
+    tools(run, &mut breaches);
     lives(run, &mut breaches);
     breaches
 }
@@ -124,7 +127,8 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
             found.add("shown", Some(turn.id), what);
         }
     }
-    let copies: Vec<_> = standing.iter().filter(|id| !ledger.contains(id)).collect();
+    let is_copy = |id: &&i64| !ledger.contains(id) && !chat.was_kept_off_record(**id);
+    let copies: Vec<_> = standing.iter().filter(is_copy).collect();
     let last_ms = standing.iter().filter_map(|id| chat.shown_ms.get(id)).max().copied().unwrap_or(0);
     let allowed = chat.uncertain_sends(said, last_ms);
     if copies.len() > allowed {
@@ -219,12 +223,40 @@ fn left_behind(chat: &Chat<'_>, found: &mut Found<'_>) {
         let just_before =
             |death: &Death| death.at_ms + SLOW_MOST_MS >= at_ms && death.at_ms <= at_ms + RECORDED_MS;
         let unanswered = |lost_ms: &u64| lost_ms.abs_diff(at_ms) < SLOW_MOST_MS;
-        !chat.deaths.iter().any(just_before) && !chat.unanswered_ms.iter().any(unanswered)
+        !chat.deaths.iter().any(just_before)
+            && !chat.unanswered_ms.iter().any(unanswered)
+            && !chat.was_kept_off_record(id)
     };
     let left: Vec<_> = status.map(|message| message.message_id).filter(|id| known(*id)).collect();
     if !left.is_empty() {
         let texts: Vec<_> = left.iter().filter_map(|id| chat.text(*id)).collect();
         found.add("left", None, format!("messages {left:?} still say {texts:?}"));
+    }
+}
+
+/// An answer that had begun to show, and was not on record when the bot died, says that it is
+/// another one.
+fn begun_again(chat: &Chat<'_>, found: &mut Found<'_>) {
+    let had_begun = |death: &Death, turn: &StoredTurn| {
+        let owed = death.owed.get(&turn.id);
+        owed.is_some_and(|owed| {
+            owed.state == State::Accepted && owed.ledger.iter().any(|part| part.delivered)
+        })
+    };
+    let delivered = chat.turns.iter().filter(|turn| turn.state == State::Delivered);
+    let begun = delivered.filter(|turn| chat.deaths.iter().any(|death| had_begun(death, turn)));
+    let begun: Vec<_> = begun.map(|turn| turn.id.to_string()).collect();
+    let said = chat.standing.iter().filter(|message| message.text == BEGUN_AGAIN).count();
+    if said < begun.len() {
+        found.add("begun", None, format!("{begun:?} were begun again and {said} times that was said"));
+    }
+}
+
+/// What a tool found is not asked for again after a restart.
+fn tools(run: &Run, breaches: &mut Vec<Breach>) {
+    for RanAgain { chat, call, lives } in ran_again(run) {
+        let what = format!("{call} ran in life {} and again in life {}", lives.0, lives.1);
+        breaches.push(Breach { rule: "tools", chat, turn: None, what });
     }
 }
 

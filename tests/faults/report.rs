@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 
 use brigade::domain::ids::TurnId;
 use brigade::domain::record::{State, StoredTurn};
+use brigade::failpoint::STEPS;
 use brigade::sandbox::telegram::{Author, SeenMessage};
 
 use super::check::Breach;
-use super::plan::Kind;
+use super::plan::{Ending, Kind};
 use super::question::BOT;
-use super::run::Run;
+use super::run::{Death, Run};
 
+/// The signal of the killed.
+const KILL: i32 = 9;
 /// Breaches that are told in full.
 const TOLD: usize = 3;
 /// Messages of a chat and lines of a life's flow that are shown.
@@ -38,7 +42,7 @@ pub async fn verdict(run: Run, breaches: &[Breach]) {
         stats.too_many_requests,
         stats.inside_window,
     );
-    println!("\n{told}");
+    println!("\n{told}\nsteps at which it ended: {}", steps(&run).join(" "));
     if breaches.is_empty() {
         println!("nothing lost, nothing twice, all in order");
         return;
@@ -52,6 +56,15 @@ pub async fn verdict(run: Run, breaches: &[Breach]) {
         "{} breaches; to see it again: make faults TURNS={turns} KILLS={kills} SEED={seed} STORE={store}",
         breaches.len()
     );
+}
+
+/// The named steps at which a life has ended.
+fn steps(run: &Run) -> Vec<&'static str> {
+    let at = |death: &Death, step: &str| match &death.ending {
+        Some(Ending::AtStep(at)) => at.split(':').next() == Some(step) && death.status.signal() != Some(KILL),
+        _ => false,
+    };
+    STEPS.into_iter().filter(|step| run.deaths.iter().any(|death| at(death, step))).collect()
 }
 
 fn describe(run: &Run, turns: &[StoredTurn], breaches: &[Breach]) -> String {

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use brigade::domain::ids::TurnId;
-use brigade::domain::record::Part;
+use brigade::domain::record::{Part, State, StoredTurn};
 use brigade::sandbox::server::{Options, Sandbox};
 use brigade::sandbox::telegram::updates::Retry;
 use tempfile::TempDir;
@@ -39,8 +39,16 @@ pub struct Death {
     pub ending: Option<Ending>,
     /// How it ended.
     pub status: ExitStatus,
-    /// The ledgers of the turns that were owed.
-    pub ledgers: HashMap<TurnId, Vec<Part>>,
+    /// The turns that were owed.
+    pub owed: HashMap<TurnId, Owed>,
+}
+
+/// A turn that was owed when the bot died.
+pub struct Owed {
+    /// How far it had come.
+    pub state: State,
+    /// What had been sent of it.
+    pub ledger: Vec<Part>,
 }
 
 /// All that a run leaves to look at.
@@ -64,7 +72,8 @@ pub struct Run {
     endings: VecDeque<Ending>,
     /// When the life has had its share of the turns, and it is time for its end.
     due: Option<Instant>,
-    weather: Weather,
+    /// What happened to it.
+    pub weather: Weather,
     random: Random,
     numbers: Vec<usize>,
     owed: usize,
@@ -190,11 +199,12 @@ impl Run {
     /// What was on record is read before the next life can change it.
     async fn died(&mut self, status: ExitStatus) {
         let at_ms = self.sandbox.world().now_ms();
-        self.weather.end_outage(&mut self.stage);
+        self.weather.end_outage(&self.sandbox, &mut self.stage);
         let unfinished = if self.stage.can_be_read() { self.stage.unfinished().await } else { Vec::new() };
-        let ledgers = unfinished.into_iter().map(|turn| (turn.id, turn.delivery)).collect();
+        let owed = |turn: StoredTurn| (turn.id, Owed { state: turn.state, ledger: turn.delivery });
+        let owed = unfinished.into_iter().map(owed).collect();
         let ending = self.endings.pop_front();
-        self.deaths.push(Death { at_ms, began_ms: self.began_ms, ending, status, ledgers });
+        self.deaths.push(Death { at_ms, began_ms: self.began_ms, ending, status, owed });
     }
 
     async fn look(&mut self) {
@@ -213,7 +223,7 @@ impl Run {
         if seconds >= self.told_s + every_s {
             self.told_s = seconds;
             let (said, turns, deaths) = (self.said.len(), self.plan.turns, self.deaths.len());
-            let (kills, owed, away) = (self.plan.kills, self.owed, self.weather.outages_seen);
+            let (kills, owed, away) = (self.plan.kills, self.owed, self.weather.away.len());
             let line = format!(
                 "{said:>6} of {turns} turns, {deaths:>3} of {kills} deaths, {away} outages, {owed:>3} owed, {seconds} s"
             );

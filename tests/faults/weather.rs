@@ -20,8 +20,32 @@ pub struct Weather {
     /// When how many messages have been sent, the store goes away next.
     outages: Vec<usize>,
     away_until: Option<Instant>,
-    /// Outages so far.
-    pub outages_seen: usize,
+    /// The store's outages so far.
+    pub away: Vec<Outage>,
+}
+
+/// A time without a store, in the simulated Telegram's time.
+#[derive(Debug, Clone, Copy)]
+pub struct Outage {
+    /// When it began.
+    pub from_ms: u64,
+    /// When it ended, if it has.
+    pub to_ms: u64,
+}
+
+/// A write that failed is tried again after this at most.
+const REPEATED_MS: u64 = 6_000;
+
+/// A write that nothing disturbs is done by then.
+const RECORDED_MS: u64 = 500;
+
+impl Outage {
+    /// Whether what came to be at `at_ms`, in a life from `began_ms` to `end_ms`, may not have been
+    /// recorded for want of a store.
+    pub fn kept_off_record(&self, at_ms: u64, began_ms: u64, end_ms: u64) -> bool {
+        let in_life = self.to_ms > began_ms && self.from_ms <= end_ms;
+        in_life && self.from_ms <= at_ms + RECORDED_MS && at_ms <= self.to_ms.saturating_add(REPEATED_MS)
+    }
 }
 
 /// Troubles by rate: one call in fifteen meets one.
@@ -47,7 +71,7 @@ impl Weather {
         let count = plan.kills / 10 + 1;
         let outages = (1..=count).map(|n| plan.turns * n / (count + 1)).rev().collect();
         let random = Random::new(plan.seed, 3);
-        Self { random, next_flood: CALM_MESSAGES, outages, away_until: None, outages_seen: 0 }
+        Self { random, next_flood: CALM_MESSAGES, outages, away_until: None, away: Vec::new() }
     }
 
     /// Does what is due when so many messages have been sent.
@@ -57,22 +81,26 @@ impl Weather {
             sandbox.world().fault(self.penalty());
         }
         if self.away_until.is_some_and(|until| Instant::now() >= until) {
-            self.end_outage(stage);
+            self.end_outage(sandbox, stage);
         }
         if self.away_until.is_none() && self.outages.last().is_some_and(|at| said >= *at) {
             self.outages.pop();
-            self.outages_seen += 1;
+            self.away.push(Outage { from_ms: sandbox.world().now_ms(), to_ms: u64::MAX });
             stage.go_away();
             // Longer than the embedded store waits for its file, one time in two.
-            let ms = if self.outages_seen % 2 == 1 { 6_000 } else { self.random.within(300, 2_000) };
+            let ms = if self.away.len() % 2 == 1 { 6_000 } else { self.random.within(300, 2_000) };
             self.away_until = Some(Instant::now() + Duration::from_millis(ms));
         }
     }
 
     /// The store comes back, when it was away.
-    pub fn end_outage(&mut self, stage: &mut Stage) {
-        self.away_until = None;
+    pub fn end_outage(&mut self, sandbox: &Sandbox, stage: &mut Stage) {
         stage.come_back();
+        if self.away_until.take().is_some()
+            && let Some(outage) = self.away.last_mut()
+        {
+            outage.to_ms = sandbox.world().now_ms();
+        }
     }
 
     fn penalty(&mut self) -> Fault {
@@ -85,6 +113,6 @@ impl Weather {
     pub fn clear(&mut self, sandbox: &Sandbox, stage: &mut Stage) {
         sandbox.world().set_chaos(Chaos::default());
         sandbox.world().clear_faults();
-        self.end_outage(stage);
+        self.end_outage(sandbox, stage);
     }
 }
