@@ -4,6 +4,7 @@
 //! whom what. Ingress and Persistence are shared by all chats; Conversation, Chunker, Heartbeat
 //! and Outbox are started for each conversation when its first turn comes.
 
+mod breaker;
 mod limiter;
 pub mod topology;
 
@@ -31,12 +32,14 @@ use crate::domain::cutting::Streaming;
 use crate::domain::history::Limits;
 use crate::domain::ids::ChatKey;
 use crate::domain::pacing::{Pacer, Rates};
+use crate::domain::retry::RetryRules;
 use crate::domain::turn::TurnRules;
 use crate::edge::intake::{Intake, Verdict};
 use crate::edge::store::Store;
 use crate::edge::telegram::BotApi;
 use crate::edge::telegram::bot_api::Identity;
 use crate::edge::telegram::update::Update;
+pub use breaker::SharedBreaker;
 use limiter::Limiter;
 
 use crate::messages::{Drain, StationLost, TakeUpdate};
@@ -98,6 +101,11 @@ impl Settings {
                     max_tool_rounds: llm.max_tool_rounds,
                     max_tool_result_chars: llm.max_tool_result_chars,
                 },
+                retry: RetryRules {
+                    first_wait_ms: llm.retry_first_ms,
+                    most_wait_ms: llm.retry_most_ms,
+                    deadline_ms: llm.turn_deadline_ms,
+                },
                 uncertain: delivery.uncertain,
                 tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
             }),
@@ -113,6 +121,7 @@ impl Settings {
                 max_beats: heartbeat.max_beats,
             },
             outbox: OutboxSettings {
+                drafts: delivery.private == Streaming::Draft,
                 beat_style: heartbeat.style,
                 merge_above_chars: delivery.merge_above_chars,
                 uncertain: delivery.uncertain,
@@ -216,13 +225,17 @@ struct Floor {
 }
 
 impl Floor {
-    fn chunker_settings(&self, key: ChatKey) -> ChunkerSettings {
-        let settings = self.settings.chunker;
+    fn streaming(&self, key: ChatKey) -> Streaming {
         let is_group = key.chat < 0;
-        ChunkerSettings {
-            streaming: if is_group { self.settings.group_streaming } else { settings.streaming },
-            ..settings
-        }
+        if is_group { self.settings.group_streaming } else { self.settings.chunker.streaming }
+    }
+
+    fn chunker_settings(&self, key: ChatKey) -> ChunkerSettings {
+        ChunkerSettings { streaming: self.streaming(key), ..self.settings.chunker }
+    }
+
+    fn outbox_settings(&self, key: ChatKey) -> OutboxSettings {
+        OutboxSettings { drafts: self.streaming(key) == Streaming::Draft, ..self.settings.outbox }
     }
 
     /// Starts the four stations of a conversation.
@@ -239,6 +252,9 @@ impl Floor {
         let settings = &self.settings;
 
         let ports = OutboxPorts {
+            attempt_failed: weak(outbox_at, me, &conversation),
+            status_shown: weak(outbox_at, me, &conversation),
+            penalty_received: weak(outbox_at, me, &conversation),
             part_attempted: weak(outbox_at, me, &conversation),
             chunk_delivered: weak(outbox_at, me, &conversation),
             cut_chunk: weak(outbox_at, chunker_at, &chunker),
@@ -248,7 +264,7 @@ impl Floor {
         crew.join(
             "outbox",
             outbox_context,
-            Outbox::new(key, ports, api.clone(), self.pacer.clone(), settings.outbox),
+            Outbox::new(key, ports, api.clone(), self.pacer.clone(), self.outbox_settings(key)),
         );
 
         let thinking = strong(heartbeat_at, outbox_at, &outbox);
@@ -266,6 +282,7 @@ impl Floor {
 
         let persistence = self.persistence.clone();
         let ports = ConversationPorts {
+            take_over: strong(me, outbox_at, &outbox),
             acknowledge: strong(me, outbox_at, &outbox),
             load_history: strong(me, PERSISTENCE, &persistence),
             history_loaded: weak(PERSISTENCE, me, &conversation),
@@ -275,6 +292,7 @@ impl Floor {
             answer_ended: strong(me, chunker_at, &chunker),
             discard_rest: strong(me, chunker_at, &chunker),
             remark: strong(me, outbox_at, &outbox),
+            save_messages: strong(me, PERSISTENCE, &persistence),
             save_delivery: strong(me, PERSISTENCE, &persistence),
             delivery_saved: weak(PERSISTENCE, outbox_at, &outbox),
             heartbeat_turn_ended: strong(me, heartbeat_at, &heartbeat),

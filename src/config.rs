@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::breaker::BreakerRules;
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
 use crate::domain::cutting::{Format, Streaming};
 use crate::domain::line::{BeatStyle, Uncertain};
@@ -86,6 +87,16 @@ pub struct Llm {
     pub first_token_timeout_ms: u64,
     /// How long a stream may be silent.
     pub idle_timeout_ms: u64,
+    /// The wait before a call that failed is made again; it doubles with each failure.
+    pub retry_first_ms: u64,
+    /// The longest such wait.
+    pub retry_most_ms: u64,
+    /// A call is made again only within so long of the turn's first.
+    pub turn_deadline_ms: u64,
+    /// Failures in a row, over all chats, after which the provider counts as dead; 0 for never.
+    pub breaker_failures: u32,
+    /// Between two tries whether a dead provider is back.
+    pub breaker_open_ms: u64,
     /// Bytes of one answer; a longer one is broken off.
     pub max_answer_bytes: usize,
 }
@@ -229,6 +240,11 @@ impl Default for Llm {
             connect_timeout_ms: 10_000,
             first_token_timeout_ms: 120_000,
             idle_timeout_ms: 60_000,
+            retry_first_ms: 500,
+            retry_most_ms: 15_000,
+            turn_deadline_ms: 180_000,
+            breaker_failures: 20,
+            breaker_open_ms: 15_000,
             max_answer_bytes: 1_048_576,
         }
     }
@@ -280,6 +296,13 @@ impl Default for Pacing {
             overall_burst: 5,
             recover_ms: 60_000,
         }
+    }
+}
+
+impl Llm {
+    /// As the rules take it.
+    pub fn breaker(&self) -> BreakerRules {
+        BreakerRules { failures: self.breaker_failures, open_ms: self.breaker_open_ms }
     }
 }
 
@@ -342,6 +365,11 @@ impl Config {
         within("llm.connect_timeout_ms", self.llm.connect_timeout_ms, 1, DAY_MS);
         within("llm.first_token_timeout_ms", self.llm.first_token_timeout_ms, 1, DAY_MS);
         within("llm.idle_timeout_ms", self.llm.idle_timeout_ms, 1, DAY_MS);
+        within("llm.retry_first_ms", self.llm.retry_first_ms, 1, DAY_MS);
+        within("llm.retry_most_ms", self.llm.retry_most_ms, 1, DAY_MS);
+        within("llm.turn_deadline_ms", self.llm.turn_deadline_ms, 0, DAY_MS);
+        within("llm.breaker_failures", self.llm.breaker_failures.into(), 0, 1_000_000);
+        within("llm.breaker_open_ms", self.llm.breaker_open_ms, 1, DAY_MS);
         within("llm.max_answer_bytes", size(self.llm.max_answer_bytes), 1, 1 << 30);
         within("http.max_body_bytes", size(self.http.max_body_bytes), 1024, 1 << 30);
         within("http.max_turns_in_flight", size(self.http.max_turns_in_flight), 1, 10_000_000);
@@ -386,6 +414,13 @@ impl Config {
         must("llm.base_url", &llm.base_url, is_url(&llm.base_url), url);
         let webhook = &telegram.webhook_url;
         must("telegram.webhook_url", webhook, webhook.is_empty() || is_url(webhook), url);
+        let group = self.delivery.group;
+        must(
+            "delivery.group",
+            "draft",
+            group != Streaming::Draft,
+            "\"chunks\" or \"edit\": only private chats have drafts",
+        );
         must("llm.model", &llm.model, !llm.model.trim().is_empty(), "the name of a model");
         let database = &store.mongodb_database;
         let is_name = !database.is_empty()

@@ -10,10 +10,11 @@ use actix::Message;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::domain::chat::ChatMessage;
 use crate::domain::cutting::Frame;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::line::{Closed, Report};
-use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
+use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, Part, StoredTurn};
 use crate::edge::intake::Verdict;
 use crate::edge::store::{Recorded, StoreError};
 use crate::edge::telegram::update::Update;
@@ -45,6 +46,11 @@ told!(
     PartAttempted,
     SaveDelivery,
     DeliverySaved,
+    AttemptFailed,
+    StatusShown,
+    PenaltyReceived,
+    TakeOver,
+    SaveMessages,
     Remark,
     Acknowledge,
     Thinking,
@@ -115,6 +121,16 @@ impl Told for UserSaid {
     fn words(&self) -> Option<&str> {
         Some(self.turn.question())
     }
+}
+
+/// From Conversation to Outbox, for a turn from before a restart: what is left of it in the chat.
+pub struct TakeOver {
+    /// The turn.
+    pub turn: TurnId,
+    /// Messages to be deleted when the answer is there.
+    pub status: Vec<i64>,
+    /// Telegram's window that the chat is still in, in milliseconds; 0 for none.
+    pub closed_for_ms: u64,
 }
 
 /// From Conversation to Outbox, at once for each question: say "✓".
@@ -249,15 +265,46 @@ pub struct PartAttempted {
     pub part: Part,
 }
 
-/// From Conversation to Persistence: write the delivery ledger, before a part is sent and when the
-/// chat has it.
+/// From Outbox to Conversation: the part that was about to be sent is surely not in the chat, and will
+/// be attempted again.
+pub struct AttemptFailed {
+    /// Of which turn.
+    pub turn: TurnId,
+}
+
+/// From Outbox to Conversation: "✓" or "Thinking..." was sent, or is gone.
+pub struct StatusShown {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// All that is to be deleted now.
+    pub status: Vec<i64>,
+}
+
+/// From Outbox to Conversation: Telegram asks for silence in the chat.
+pub struct PenaltyReceived {
+    /// In which turn.
+    pub turn: TurnId,
+    /// For how long, in milliseconds.
+    pub window_ms: u64,
+}
+
+/// From Conversation to Persistence: write the turn's ledger, when it has changed: before a part is
+/// sent, when the chat has it, when there is more to delete, when Telegram asks for silence.
 pub struct SaveDelivery {
     /// Of which turn.
     pub turn: TurnId,
-    /// All parts so far.
-    pub delivery: Vec<Part>,
+    /// All of it.
+    pub ledger: Ledger,
     /// The Outbox, when it waits for it.
     pub reply_to: Option<Port<DeliverySaved>>,
+}
+
+/// From Conversation to Persistence: write the tools that the turn has had run so far.
+pub struct SaveMessages {
+    /// Of which turn.
+    pub turn: TurnId,
+    /// All of the turn's messages.
+    pub messages: Vec<ChatMessage>,
 }
 
 /// From Persistence to Outbox: the ledger is on record, or the store has kept the chat waiting for

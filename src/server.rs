@@ -15,11 +15,12 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::actors::conversation::Faculties;
-use crate::app::{App, Settings, World};
+use crate::app::{App, Settings, SharedBreaker, World};
 use crate::config::{Config, Http, Secrets};
 use crate::domain::commands;
 use crate::domain::time::Clock;
 use crate::edge::http::{Gate, WEBHOOK_PATH, routes};
+use crate::edge::llm::Model;
 use crate::edge::llm::chat_completions::{self, ChatCompletions};
 use crate::edge::store::mongo::MongoStore;
 use crate::edge::store::sqlite::SqliteStore;
@@ -123,7 +124,7 @@ impl Server {
         let world = World {
             api: Arc::new(api.clone()),
             store: store.clone(),
-            faculties: Faculties { model: Arc::new(model), tools: toolbox(config), clock: wall_clock() },
+            faculties: faculties(config, Arc::new(model)),
         };
         let app = App::start(world, Settings::from_config(config, &bot, instructions)).await;
         let gate = Gate::new(app.intake(), secret, config.http.max_body_bytes);
@@ -283,6 +284,12 @@ fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerEr
         max_answer_bytes: llm.max_answer_bytes,
     };
     Ok(ChatCompletions::new(settings)?)
+}
+
+fn faculties(config: &Config, model: Arc<dyn Model>) -> Faculties {
+    let clock = wall_clock();
+    let breaker = Arc::new(SharedBreaker::new(config.llm.breaker(), clock));
+    Faculties { model, breaker, tools: toolbox(config), clock }
 }
 
 fn toolbox(config: &Config) -> Toolbox {

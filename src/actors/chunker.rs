@@ -92,7 +92,9 @@ impl Chunker {
     fn announce(&mut self) {
         let Some(answer) = self.answer.as_mut().filter(|answer| !answer.announced) else { return };
         let ready = match self.settings.streaming {
-            Streaming::Edit if !answer.complete => answer.cutter.has_more_than(answer.framed_chars),
+            Streaming::Edit | Streaming::Draft if !answer.complete => {
+                answer.cutter.has_more_than(answer.framed_chars)
+            }
             _ => answer.cutter.is_ready(answer.complete),
         };
         if !ready {
@@ -121,7 +123,7 @@ impl Chunker {
         let max_chars = if merges { MESSAGE_UTF16 } else { chunk_chars };
         let framed_chars = answer.cutter.waiting_chars();
         let frame = match self.settings.streaming {
-            Streaming::Edit => answer.cutter.grow(answer.complete),
+            Streaming::Edit | Streaming::Draft => answer.cutter.grow(answer.complete),
             Streaming::Chunks => {
                 let chunk = answer.cutter.cut(answer.complete, max_chars);
                 chunk.map(|chunk| Frame { chunk, closes: true })

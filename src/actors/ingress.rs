@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 
 use crate::domain::commands;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Kind, NewTurn, State, StoredTurn};
+use crate::domain::record::{Kind, NewTurn, State, StoredTurn, User};
 use crate::domain::time::Clock;
 use crate::edge::intake::Verdict;
 use crate::edge::store::Recorded;
-use crate::edge::telegram::update::{Content, Message, Update};
+use crate::edge::telegram::update::{Content, Message, StoppedDraft, Update};
 use crate::failpoint;
 use crate::messages::{
     AbandonTurn, Drain, LoadUnfinished, RecordUpdate, StationLost, TakeUpdate, TurnSettled, UnfinishedLoaded,
@@ -116,6 +116,9 @@ impl Ingress {
 
     /// Who may speak, and what it is.
     fn new_turn(&self, update: &Update) -> Result<NewTurn, &'static str> {
+        if let Some(stopped) = update.stopped {
+            return Ok(self.stop_draft(update.id, stopped));
+        }
         let message = update.message.as_ref().ok_or("a kind of update that is not handled")?;
         if message.from_bot {
             return Err("a message of a bot");
@@ -132,6 +135,22 @@ impl Ingress {
             text,
             accepted_at_ms: self.clock.now_ms(),
         })
+    }
+
+    /// Drafts are for private chats, which have the id of their person.
+    fn stop_draft(&self, update: i64, stopped: StoppedDraft) -> NewTurn {
+        let StoppedDraft { chat, topic, draft_id } = stopped;
+        let (bot, accepted_at_ms) = (self.settings.bot, self.clock.now_ms());
+        NewTurn {
+            id: TurnId { bot, update },
+            key: ChatKey { bot, chat, topic },
+            user: User { id: chat, ..User::default() },
+            message_id: 0,
+            date_s: accepted_at_ms / 1_000,
+            kind: Kind::StopDraft,
+            text: draft_id.to_string(),
+            accepted_at_ms,
+        }
     }
 
     fn ask(&self, message: &Message) -> Result<(Kind, String), &'static str> {

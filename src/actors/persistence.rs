@@ -10,13 +10,14 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::{ExponentialBuilder, Retryable};
 
+use crate::domain::chat::ChatMessage;
 use crate::domain::ids::TurnId;
-use crate::domain::record::{Answer, NewTurn, Outcome, Part, State};
+use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State};
 use crate::edge::store::{Recorded, Store, StoreError, Stored};
 use crate::failpoint;
 use crate::messages::{
     AnswerSaved, DeliverySaved, HistoryLoaded, LoadHistory, LoadUnfinished, RecordUpdate, SaveAnswer,
-    SaveDelivery, SaveOutcome, TurnSettled, UnfinishedLoaded, UpdateRecorded,
+    SaveDelivery, SaveMessages, SaveOutcome, TurnSettled, UnfinishedLoaded, UpdateRecorded,
 };
 use crate::port::Port;
 
@@ -38,7 +39,8 @@ pub struct Persistence {
 const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 
 enum Write {
-    Delivery(Vec<Part>),
+    Ledger(Ledger),
+    Messages(Vec<ChatMessage>),
     Answer { answer: Answer, reply_to: Port<AnswerSaved> },
     Outcome(Outcome),
 }
@@ -71,9 +73,13 @@ impl Persistence {
         };
         let store = self.store.clone();
         let written = match write {
-            Write::Delivery(delivery) => {
-                let delivery = delivery.clone();
-                until_taken("save a delivery", move || store.save_delivery(turn, delivery.clone()))
+            Write::Ledger(ledger) => {
+                let ledger = ledger.clone();
+                until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone()))
+            }
+            Write::Messages(messages) => {
+                let messages = messages.clone();
+                until_taken("save a turn so far", move || store.save_messages(turn, messages.clone()))
             }
             Write::Answer { answer, .. } => {
                 failpoint::reach("before_answer_saved");
@@ -99,8 +105,8 @@ impl Persistence {
         match write {
             Some(Write::Answer { reply_to, .. }) => reply_to.tell_if_there(AnswerSaved { turn }),
             // Only the last of them is the one that the Outbox waits for.
-            Some(Write::Delivery(_)) if !self.is_owed_delivery(turn) => self.ledger_saved(turn),
-            Some(Write::Delivery(_)) => {}
+            Some(Write::Ledger(_)) if !self.is_owed_ledger(turn) => self.ledger_saved(turn),
+            Some(Write::Ledger(_) | Write::Messages(_)) => {}
             Some(Write::Outcome(_)) => self.turn_settled.tell_if_there(TurnSettled { turn }),
             None => {}
         }
@@ -121,9 +127,9 @@ impl Persistence {
         });
     }
 
-    fn is_owed_delivery(&self, turn: TurnId) -> bool {
+    fn is_owed_ledger(&self, turn: TurnId) -> bool {
         let mut writes = self.writes.get(&turn).into_iter().flatten();
-        writes.any(|write| matches!(write, Write::Delivery(_)))
+        writes.any(|write| matches!(write, Write::Ledger(_)))
     }
 
     fn ledger_saved(&mut self, turn: TurnId) {
@@ -239,15 +245,23 @@ impl Handler<SaveDelivery> for Persistence {
     type Result = ();
 
     fn handle(&mut self, request: SaveDelivery, ctx: &mut Context<Self>) {
-        let SaveDelivery { turn, delivery, reply_to } = request;
+        let SaveDelivery { turn, ledger, reply_to } = request;
         if let Some(reply_to) = reply_to {
             self.await_ledger(turn, reply_to, ctx);
         }
         // A ledger that is still in the queue is out of date.
         let writes = self.writes.entry(turn).or_default();
         if writes.len() > 1 {
-            writes.pop_back_if(|write| matches!(write, Write::Delivery(_)));
+            writes.pop_back_if(|write| matches!(write, Write::Ledger(_)));
         }
-        self.owe(turn, Write::Delivery(delivery), ctx);
+        self.owe(turn, Write::Ledger(ledger), ctx);
+    }
+}
+
+impl Handler<SaveMessages> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, SaveMessages { turn, messages }: SaveMessages, ctx: &mut Context<Self>) {
+        self.owe(turn, Write::Messages(messages), ctx);
     }
 }

@@ -27,6 +27,9 @@ use screen::Screen;
 const BOT: i64 = 1;
 const PERSON: i64 = 2;
 
+/// How long a failing model is asked again, unless the settings say otherwise.
+const DEADLINE_MS: u64 = 3_000;
+
 /// How often it is looked whether a turn has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -183,6 +186,10 @@ async fn start_server(
     config.telegram.api_url = world.telegram_url.clone();
     config.llm.base_url = world.model_url.clone();
     config.store.path = folder.join("store");
+    // Who asks the simulated model to fail does not want to wait for minutes until it is given up.
+    if config.llm.turn_deadline_ms == Config::default().llm.turn_deadline_ms {
+        config.llm.turn_deadline_ms = DEADLINE_MS;
+    }
     let secrets = Secrets {
         bot_token: Some(Secret::new(format!("{BOT}:sandbox"))),
         api_key: Some(Secret::new("sandbox")),

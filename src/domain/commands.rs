@@ -41,6 +41,17 @@ pub const BEGUN_AGAIN: &str = "I was interrupted. Here is the answer from the be
 /// Said after an answer of which a part may not have arrived.
 pub const MAYBE_LOST: &str = "Telegram did not tell me whether a part of this answer reached you. Send /retry if something is missing.";
 
+/// Said when an answer broke off and the model could not go on with it.
+pub const BROKE_OFF: &str = "The answer broke off before it was complete. Send /retry to ask again.";
+
+/// Said at once while the model's provider is known to be dead.
+pub const MODEL_AWAY: &str =
+    "My language model can't be reached at the moment. Please send /retry in a minute.";
+
+/// Said when a turn was given up because the server panicked over it again and again.
+pub const PARKED: &str =
+    "I could not handle this message: something in it breaks me. Please ask differently.";
+
 /// Said when Telegram refused a part of an answer.
 pub const PART_REFUSED: &str = "Telegram did not accept the rest of this answer. Send /retry to ask again.";
 

@@ -32,6 +32,8 @@ pub enum Streaming {
     Chunks,
     /// In one message that grows, and in the next when it is full.
     Edit,
+    /// As a draft that grows and is then sent as a message; private chats only.
+    Draft,
 }
 
 /// A message as it is to stand now.

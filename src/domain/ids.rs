@@ -39,6 +39,22 @@ pub struct TurnId {
     pub update: i64,
 }
 
+/// The bits of a draft's id that number the parts of its turn.
+const PART_BITS: u32 = 8;
+
+impl TurnId {
+    /// The `draft_id` under which a part of the turn's answer (counted from 1) grows: never 0, and
+    /// never that of another turn of the bot.
+    pub fn draft_id(self, part: u32) -> i64 {
+        (self.update << PART_BITS) | i64::from(1 + (part.saturating_sub(1)) % 255)
+    }
+
+    /// Whether a draft is of this turn.
+    pub fn owns_draft(self, draft_id: i64) -> bool {
+        self.draft_id(1) >> PART_BITS == draft_id >> PART_BITS
+    }
+}
+
 impl fmt::Display for TurnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.bot, self.update)
@@ -82,5 +98,19 @@ mod tests {
         let id = TurnId { bot: 77, update: -3 };
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("77".parse::<TurnId>(), Err(NoTurnId("77".into())));
+    }
+
+    #[test]
+    fn drafts_belong_to_one_turn() {
+        for update in [0, 1, -7, 900_000_000, i64::MAX, i64::MIN] {
+            let turn = TurnId { bot: 77, update };
+            for part in [0, 1, 2, 255, 256, 1_000] {
+                let draft = turn.draft_id(part);
+                assert!(draft != 0 && turn.owns_draft(draft), "{update} {part}");
+            }
+        }
+        let (turn, next) = (TurnId { bot: 77, update: 41 }, TurnId { bot: 77, update: 42 });
+        assert!(!turn.owns_draft(next.draft_id(1)) && !next.owns_draft(turn.draft_id(255)));
+        assert_ne!(turn.draft_id(1), turn.draft_id(2));
     }
 }

@@ -4,7 +4,9 @@
 //! The line is asked for its next call, makes one at a time, and is told how it went. The text of
 //! an answer is an obligation; "✓" and "Thinking..." are not, and go as soon as there is text.
 
+mod drafts;
 mod job;
+mod on_screen;
 
 use std::collections::VecDeque;
 
@@ -14,37 +16,22 @@ use super::ids::TurnId;
 use super::markdown::Rendered;
 use super::record::Part;
 
+use on_screen::OnScreen;
+
 pub use job::{BeatStyle, Call, Closed, Job, Report, Step, Task, Uncertain};
 
 /// Failed calls in a turn after which its "✓" and "Thinking..." are left to stand.
-const CLEAR_FAILURES: u32 = 3;
+const CLEAR_FAILURES: u32 = 6;
 
 /// Messages of one `deleteMessages`, at most (Bot API).
 const DELETED_AT_ONCE: usize = 100;
-
-/// What a turn has in the chat besides its answer.
-#[derive(Debug)]
-struct OnScreen {
-    turn: TurnId,
-    /// "✓" and "Thinking...": to be deleted.
-    status: Vec<i64>,
-    /// The message that counts the seconds ([`BeatStyle::Edit`]).
-    counting: Option<i64>,
-    /// The part that grows, its message, and what stands in it.
-    growing: Option<(u32, i64, Rendered)>,
-    /// Times that clearing away has failed.
-    clear_failures: u32,
-    /// The turn was ended early: nothing more of its answer is sent.
-    discarded: bool,
-    /// The first chunk is there or on its way.
-    answering: bool,
-    notice: Option<Result<i64, String>>,
-}
 
 /// A chat's line of calls.
 #[derive(Debug)]
 pub struct Line {
     style: BeatStyle,
+    /// Answers are shown as drafts while they are written.
+    drafts: bool,
     jobs: VecDeque<Job>,
     turns: Vec<OnScreen>,
 }
@@ -52,7 +39,7 @@ pub struct Line {
 impl Line {
     /// An empty line.
     pub fn new(style: BeatStyle) -> Self {
-        Self { style, jobs: VecDeque::new(), turns: Vec::new() }
+        Self { style, drafts: false, jobs: VecDeque::new(), turns: Vec::new() }
     }
 
     /// Adds to what the chat is owed.
@@ -78,9 +65,15 @@ impl Line {
         }
     }
 
-    /// How heartbeats show.
-    pub fn style(&self) -> BeatStyle {
-        self.style
+    /// Messages of a turn that are to be deleted.
+    pub fn status(&self, turn: TurnId) -> &[i64] {
+        let on_screen = self.turns.iter().find(|on_screen| on_screen.turn == turn);
+        on_screen.map_or(&[], |on_screen| &on_screen.status)
+    }
+
+    /// Takes over what another process has left of a turn in the chat, to be deleted with the rest.
+    pub fn take_over(&mut self, turn: TurnId, status: Vec<i64>) {
+        self.on_screen(turn).status.extend(status);
     }
 
     /// Puts a job back that can't be done now: its chat must wait. Text comes before clearing away,
@@ -94,7 +87,7 @@ impl Line {
         let text = self.jobs.iter().take_while(|job| job.task.is_text()).count();
         match job.task {
             Task::Think { .. } => return false,
-            Task::Clear => self.jobs.insert(text, job),
+            Task::Clear | Task::RefreshDraft => self.jobs.insert(text, job),
             _ => self.jobs.push_front(job),
         }
         text == 0 || self.jobs.front().is_some_and(|job| job.waited_ms > 0)
@@ -117,7 +110,8 @@ impl Line {
         if discard {
             self.jobs.retain(|job| job.turn != turn || !job.task.is_text());
         }
-        let tasks = notice.map(Task::Notice).into_iter().chain([Task::Clear, Task::Close]);
+        let keep = (discard && self.drafts).then_some(Task::KeepDraft);
+        let tasks = keep.into_iter().chain(notice.map(Task::Notice)).chain([Task::Clear, Task::Close]);
         // Not behind what only says that other questions wait.
         let waits = |job: &Job| job.turn != turn && job.task.bridges_the_wait();
         let place = self.jobs.iter().position(waits).unwrap_or(self.jobs.len());
@@ -135,6 +129,10 @@ impl Line {
             if job.task == Task::Cut {
                 return Some(Step::Cut(job));
             }
+            if job.task == Task::KeepDraft {
+                let Some(kept) = self.kept_draft(job) else { continue };
+                job = kept;
+            }
             if let Some(call) = self.call(&job) {
                 job.attempts += 1;
                 return Some(Step::Call(job, call));
@@ -145,10 +143,12 @@ impl Line {
 
     /// The call was done; `message_id` is the sent message's.
     pub fn succeeded(&mut self, job: Job, message_id: Option<i64>) -> Option<Report> {
-        let style = self.style;
+        let (style, is_draft) = (self.style, self.is_draft(&job));
         let on_screen = self.on_screen(job.turn);
         match &job.task {
             Task::Acknowledge => on_screen.status.extend(message_id),
+            Task::Think { .. } if is_draft => on_screen.shows_draft(1, None),
+            Task::RefreshDraft => on_screen.drafts_shown += 1,
             Task::Think { .. } => {
                 on_screen.status.extend(message_id);
                 if style == BeatStyle::Edit {
@@ -163,7 +163,14 @@ impl Line {
                     self.jobs.push_front(Job::new(job.turn, Task::Clear));
                 }
             }
+            Task::Deliver { part, frame } if is_draft => {
+                on_screen.shows_draft(*part, Some(frame.clone()));
+                if *part == 1 || !on_screen.status.is_empty() {
+                    self.jobs.push_front(Job::new(job.turn, Task::Clear));
+                }
+            }
             Task::Deliver { part, frame } => {
+                on_screen.draft = None;
                 let before = on_screen.growing.take().filter(|(growing, ..)| growing == part);
                 let message_id = message_id.or(before.map(|(_, message_id, _)| message_id));
                 if let Some(id) = message_id.filter(|_| !frame.closes) {
@@ -174,9 +181,14 @@ impl Line {
                 }
                 return Some(report(job, message_id, None));
             }
-            Task::Close | Task::Cut => {}
+            Task::Close | Task::Cut | Task::KeepDraft => {}
         }
         None
+    }
+
+    /// Puts a part back that is to be sent as a message when the chat may have one.
+    pub fn put_first(&mut self, job: Job) {
+        self.jobs.push_front(job);
     }
 
     /// Telegram refused a part for now and did not show it: it is cut anew when the chat may have
@@ -185,18 +197,22 @@ impl Line {
     pub fn held_back(&mut self, job: Job) -> bool {
         let is_part = matches!(job.task, Task::Deliver { .. });
         if is_part && self.on_screen(job.turn).discarded {
+            if self.is_worth_repeating(&job) {
+                self.put_back(job, 0);
+            }
             return false;
         }
         if is_part {
             self.jobs.retain(|other| other.turn != job.turn || other.task != Task::Cut);
-            self.jobs.push_front(Job { task: Task::Cut, ..job });
+            self.jobs.push_front(Job { task: Task::Cut, recorded: false, ..job });
         } else if self.is_worth_repeating(&job) {
             self.put_back(job, 0);
         }
         is_part
     }
 
-    /// Telegram did not answer: the part may be in the chat. With [`Uncertain::Note`] it is taken to
+    /// Telegram did not answer: what was sent may be in the chat. A "✓" is not said again: nobody could
+    /// delete the first. A part: with [`Uncertain::Note`] it is taken to
     /// be there and noted in the ledger; with [`Uncertain::Repeat`] it is sent again, like anything
     /// else that must arrive.
     pub fn unanswered(&mut self, job: Job, uncertain: Uncertain, reason: &str) -> Option<Report> {
@@ -206,6 +222,7 @@ impl Line {
                 report.part.uncertain = true;
                 Some(report)
             }
+            (Task::Acknowledge, _) => None,
             _ => self.failed(job, true, reason),
         }
     }
@@ -267,7 +284,10 @@ impl Line {
 
     fn is_worth_repeating(&mut self, job: &Job) -> bool {
         match job.task {
-            Task::Deliver { .. } => !self.on_screen(job.turn).discarded,
+            // Of an answer that was ended early, what its draft showed is still sent.
+            Task::Deliver { ref frame, .. } => {
+                !self.on_screen(job.turn).discarded || self.drafts && frame.closes
+            }
             Task::Notice(_) | Task::Remark(_) => true,
             Task::Acknowledge => !self.on_screen(job.turn).answering,
             Task::Clear => {
@@ -275,19 +295,27 @@ impl Line {
                 on_screen.clear_failures += 1;
                 on_screen.clear_failures < CLEAR_FAILURES
             }
-            Task::Think { .. } | Task::Cut | Task::Close => false,
+            Task::RefreshDraft => self.on_screen(job.turn).draft.is_some(),
+            Task::Think { .. } | Task::Cut | Task::KeepDraft | Task::Close => false,
         }
     }
 
     /// The call that a job is; none when it is not wanted any more.
     pub fn call(&mut self, job: &Job) -> Option<Call> {
-        let style = self.style;
+        let (style, is_draft) = (self.style, self.is_draft(job));
         let on_screen = self.on_screen(job.turn);
         match &job.task {
             Task::Think { .. } if on_screen.answering => None,
+            Task::Think { .. } if is_draft => {
+                Some(Call::Draft { draft_id: job.turn.draft_id(1), message: Rendered::default() })
+            }
+            Task::RefreshDraft => self.draft_call(job.turn),
             Task::Acknowledge if on_screen.discarded => None,
             Task::Acknowledge => Some(Call::Send(CHECK_MARK.into())),
             Task::Think { seconds } => Some(beat(style, *seconds, on_screen.counting)),
+            Task::Deliver { part, frame } if is_draft => {
+                Some(Call::Draft { draft_id: job.turn.draft_id(*part), message: rendered(&frame.chunk) })
+            }
             Task::Deliver { part, frame } => {
                 let message = rendered(&frame.chunk);
                 match on_screen.growing.as_ref().filter(|(growing, ..)| growing == part) {
@@ -301,7 +329,7 @@ impl Line {
                 let messages: Vec<_> = on_screen.status.iter().copied().take(DELETED_AT_ONCE).collect();
                 (!messages.is_empty()).then_some(Call::Delete(messages))
             }
-            Task::Cut | Task::Close => None,
+            Task::Cut | Task::KeepDraft | Task::Close => None,
         }
     }
 
@@ -314,16 +342,7 @@ impl Line {
     fn on_screen(&mut self, turn: TurnId) -> &mut OnScreen {
         let position = self.turns.iter().position(|on_screen| on_screen.turn == turn);
         let position = position.unwrap_or_else(|| {
-            self.turns.push(OnScreen {
-                turn,
-                status: Vec::new(),
-                counting: None,
-                growing: None,
-                clear_failures: 0,
-                discarded: false,
-                answering: false,
-                notice: None,
-            });
+            self.turns.push(OnScreen::new(turn));
             self.turns.len() - 1
         });
         &mut self.turns[position]

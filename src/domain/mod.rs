@@ -1,6 +1,7 @@
 //! The rules: pure functions and small state machines. Nothing here knows an actor, the network,
 //! the disk or the clock on the wall.
 
+pub mod breaker;
 pub mod chat;
 pub mod chunking;
 pub mod commands;
@@ -11,6 +12,7 @@ pub mod line;
 pub mod markdown;
 pub mod pacing;
 pub mod record;
+pub mod retry;
 pub mod time;
 pub mod transcript;
 pub mod turn;

@@ -22,6 +22,8 @@ pub enum Kind {
     Stop,
     /// `/retry`: ask the last question again.
     Retry,
+    /// The stop button of a draft was pressed; the text is the draft's id.
+    StopDraft,
     /// A photo, a voice message and the like, which the bot does not understand.
     Unsupported,
 }
@@ -36,6 +38,7 @@ impl Kind {
             Self::Restart => "restart",
             Self::Stop => "stop",
             Self::Retry => "retry",
+            Self::StopDraft => "stop_draft",
             Self::Unsupported => "unsupported",
         }
     }
@@ -200,6 +203,15 @@ pub struct StoredTurn {
     /// The sends of the answer.
     #[serde(default)]
     pub delivery: Vec<Part>,
+    /// See [`Ledger::status`].
+    #[serde(default)]
+    pub status: Vec<i64>,
+    /// See [`Ledger::closed_until_ms`].
+    #[serde(default)]
+    pub closed_until_ms: Option<i64>,
+    /// How often the whole server has panicked while the turn was unfinished.
+    #[serde(default)]
+    pub panics: u32,
     /// Tokens of all model calls of the turn.
     #[serde(default)]
     pub usage: Option<Usage>,
@@ -226,6 +238,9 @@ impl StoredTurn {
             stopped: false,
             messages: vec![ChatMessage::user(new.text)],
             delivery: Vec::new(),
+            status: Vec::new(),
+            closed_until_ms: None,
+            panics: 0,
             usage: None,
             timings: Timings { accepted_at_ms: new.accepted_at_ms, ..Timings::default() },
         }
@@ -241,10 +256,32 @@ impl StoredTurn {
         Place { seq: self.seq, session: self.session }
     }
 
+    /// Its ledger.
+    pub fn ledger(&self) -> Ledger {
+        Ledger {
+            delivery: self.delivery.clone(),
+            status: self.status.clone(),
+            closed_until_ms: self.closed_until_ms,
+        }
+    }
+
     /// What the user said.
     pub fn question(&self) -> &str {
         self.messages.first().and_then(|message| message.content.as_deref()).unwrap_or_default()
     }
+}
+
+/// What of a turn stands in the chat: on record as it changes, so that after a kill exactly the rest
+/// is sent and nothing is left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// The sends of the answer.
+    pub delivery: Vec<Part>,
+    /// Telegram's ids of messages that are to be deleted: "✓", "Thinking..." and what was shown of
+    /// an answer that was begun again.
+    pub status: Vec<i64>,
+    /// Telegram asked for silence in the chat until then, in milliseconds since 1970.
+    pub closed_until_ms: Option<i64>,
 }
 
 /// The complete answer of a turn, written once.
@@ -292,9 +329,8 @@ mod tests {
 
     #[test]
     fn stored_names_are_those_of_the_json() {
-        for kind in
-            [Kind::Text, Kind::Start, Kind::Help, Kind::Restart, Kind::Stop, Kind::Retry, Kind::Unsupported]
-        {
+        let commands = [Kind::Start, Kind::Help, Kind::Restart, Kind::Stop, Kind::Retry];
+        for kind in commands.into_iter().chain([Kind::Text, Kind::StopDraft, Kind::Unsupported]) {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
         for state in [State::Accepted, State::Answered, State::Delivered, State::Failed] {

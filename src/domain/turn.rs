@@ -75,13 +75,19 @@ pub struct Turn {
     /// Text of the running call has been shown.
     spoke: bool,
     usage: Option<Usage>,
+    /// The model was asked to go on with an answer that broke off; tools are not offered any more.
+    continuing: bool,
 }
+
+/// What the model is told to go on with an answer that broke off.
+const CONTINUE: &str = "Your answer above broke off in the middle because the connection failed. \
+    Continue it from exactly the character where it stops: repeat nothing, add no remark, \
+    and begin with a space only if one belongs there.";
 
 impl Turn {
     /// A turn that asks `question`, and its first step.
     pub fn begin(rules: TurnRules, question: impl Into<String>) -> (Self, Next) {
-        let messages = vec![ChatMessage::user(question)];
-        let turn = Self { rules, messages, answer: String::new(), rounds: 0, spoke: false, usage: None };
+        let turn = Self::with(rules, vec![ChatMessage::user(question)], String::new());
         let next = Next::Ask {
             streamed: rules.first_call == FirstCall::Stream,
             with_tools: rules.max_tool_rounds > 0,
@@ -92,7 +98,22 @@ impl Turn {
     /// A turn whose answer is complete and on record, with its stored messages.
     pub fn recorded(rules: TurnRules, mut messages: Vec<ChatMessage>) -> Self {
         let answer = messages.pop().and_then(|message| message.content).unwrap_or_default();
-        Self { rules, messages, answer, rounds: 0, spoke: false, usage: None }
+        Self::with(rules, messages, answer)
+    }
+
+    /// A turn that was in the middle of its tools when the server stopped, with its stored messages:
+    /// tools whose results are there are not run again.
+    pub fn resume(rules: TurnRules, messages: Vec<ChatMessage>) -> (Self, Next) {
+        let mut turn = Self::with(rules, messages, String::new());
+        let rounds = turn.messages.iter().filter(|message| !message.tool_calls.is_empty()).count();
+        turn.rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+        let missing = turn.missing_results();
+        let next = if missing.is_empty() { turn.ask_again() } else { Next::RunTools(missing) };
+        (turn, next)
+    }
+
+    fn with(rules: TurnRules, messages: Vec<ChatMessage>, answer: String) -> Self {
+        Self { rules, messages, answer, rounds: 0, spoke: false, usage: None, continuing: false }
     }
 
     /// Takes text that the model wrote for the user; returns what to show for it.
@@ -123,7 +144,13 @@ impl Turn {
 
     /// Whether the reply asks for tools that it may still have; its text is then no answer.
     pub fn wants_tools(&self, reply: &Reply) -> bool {
-        !reply.tool_calls.is_empty() && self.rounds < self.rules.max_tool_rounds
+        !reply.tool_calls.is_empty() && self.rounds < self.rules.max_tool_rounds && !self.continuing
+    }
+
+    /// The model is asked to go on with the answer that broke off.
+    pub fn continue_answer(&mut self) -> Next {
+        self.continuing = true;
+        Next::Ask { streamed: true, with_tools: false }
     }
 
     fn tools_wanted(&mut self, reply: Reply) -> Next {
@@ -148,12 +175,43 @@ impl Turn {
         )
     }
 
-    /// Takes the results of a round, in the order of its calls.
-    pub fn tools_ran(&mut self, results: impl IntoIterator<Item = (String, String)>) -> Next {
-        let limit = self.rules.max_tool_result_chars;
-        let messages = results.into_iter().map(|(id, text)| ChatMessage::tool(id, shorten(text, limit)));
-        self.messages.extend(messages);
+    /// Takes a tool's result; results stand in the order of their calls, whenever they come. With
+    /// the last of a round comes what is next.
+    pub fn tool_ran(&mut self, call_id: &str, result: String) -> Option<Next> {
+        let (asked, calls) = self.last_round()?;
+        let order = |id: &str| calls.iter().position(|call| call.id == id);
+        let place = self.messages[asked + 1..]
+            .iter()
+            .take_while(|there| there.tool_call_id.as_deref().and_then(order) < order(call_id))
+            .count();
+        let message = ChatMessage::tool(call_id, shorten(result, self.rules.max_tool_result_chars));
+        self.messages.insert(asked + 1 + place, message);
+        self.missing_results().is_empty().then(|| self.ask_again())
+    }
+
+    fn ask_again(&self) -> Next {
         Next::Ask { streamed: true, with_tools: self.rounds < self.rules.max_tool_rounds }
+    }
+
+    /// The last message that asks for tools, and its calls.
+    fn last_round(&self) -> Option<(usize, Vec<ToolCall>)> {
+        let asked = self.messages.iter().rposition(|message| !message.tool_calls.is_empty())?;
+        Some((asked, self.messages[asked].tool_calls.clone()))
+    }
+
+    fn missing_results(&self) -> Vec<ToolCall> {
+        let Some((asked, mut calls)) = self.last_round() else { return Vec::new() };
+        // A provider may give two calls the same id: each result answers one of them.
+        let results = self.messages[asked + 1..].iter();
+        let mut there: Vec<_> = results.filter_map(|message| message.tool_call_id.as_deref()).collect();
+        calls.retain(|call| match there.iter().position(|id| *id == call.id) {
+            Some(position) => {
+                there.swap_remove(position);
+                false
+            }
+            None => true,
+        });
+        calls
     }
 
     /// The answer so far, as shown or about to be.
@@ -161,9 +219,21 @@ impl Turn {
         &self.answer
     }
 
+    /// Whether the model call that is running has brought text.
+    pub fn spoke(&self) -> bool {
+        self.spoke
+    }
+
     /// This turn's messages so far.
     pub fn messages(&self) -> &[ChatMessage] {
         &self.messages
+    }
+
+    /// What the model is told when it is to go on with an answer that broke off; otherwise nothing.
+    pub fn continuation(&self) -> impl Iterator<Item = ChatMessage> {
+        let told =
+            self.continuing.then(|| [ChatMessage::assistant(&*self.answer), ChatMessage::user(CONTINUE)]);
+        told.into_iter().flatten()
     }
 
     /// Tokens of all calls so far.
@@ -182,8 +252,11 @@ impl Turn {
     /// answer: what was shown is the answer, and a round of tools without results is left out.
     pub fn stopped(&self, shown_bytes: usize) -> Vec<ChatMessage> {
         let mut messages = self.messages.clone();
-        if messages.last().is_some_and(|message| !message.tool_calls.is_empty()) {
-            messages.pop();
+        // A round whose tools have not all answered is left out.
+        if !self.missing_results().is_empty()
+            && let Some((asked, _)) = self.last_round()
+        {
+            messages.truncate(asked);
         }
         let shown = self.answer.get(..shown_bytes).unwrap_or(&self.answer);
         if !shown.trim().is_empty() {
@@ -249,14 +322,14 @@ mod tests {
     fn tools_then_a_streamed_answer_until_the_rounds_are_used_up() {
         let (mut turn, _) = Turn::begin(RULES, "hi");
         assert!(matches!(turn.replied(tools("let me see")), Next::RunTools(calls) if calls.len() == 1));
-        let next = turn.tools_ran([("c1".to_owned(), "0123456789abc".to_owned())]);
-        assert_eq!(next, Next::Ask { streamed: true, with_tools: true });
+        let next = turn.tool_ran("c1", "0123456789abc".to_owned());
+        assert_eq!(next, Some(Next::Ask { streamed: true, with_tools: true }));
         assert_eq!(turn.messages()[1].content.as_deref(), Some("let me see"));
         let result = turn.messages()[2].content.clone().unwrap();
         assert_eq!(result, "0123456789… (cut after 10 characters)");
         turn.replied(tools(""));
-        let next = turn.tools_ran([("c1".to_owned(), "4".to_owned())]);
-        assert_eq!(next, Next::Ask { streamed: true, with_tools: false });
+        let next = turn.tool_ran("c1", "4".to_owned());
+        assert_eq!(next, Some(Next::Ask { streamed: true, with_tools: false }));
         assert!(matches!(turn.replied(tools("")), Next::Failed(failure) if failure.for_user.is_some()));
     }
 
@@ -265,7 +338,7 @@ mod tests {
         let (mut turn, _) = Turn::begin(RULES, "hi");
         turn.heard("Let me see.".into());
         turn.replied(tools("Let me see."));
-        turn.tools_ran([("c1".to_owned(), "4".to_owned())]);
+        turn.tool_ran("c1", "4".to_owned());
         assert_eq!(turn.heard("It is".into()), "\n\nIt is");
         turn.heard(" 4.".into());
         assert_eq!(turn.replied(text("It is 4.")), Next::Answered);
@@ -288,8 +361,39 @@ mod tests {
         let (mut turn, _) = Turn::begin(RULES, "hi");
         turn.replied(tools(""));
         assert_eq!(turn.stopped(0), [ChatMessage::user("hi")]);
-        turn.tools_ran([("c1".to_owned(), "4".to_owned())]);
+        turn.tool_ran("c1", "4".to_owned());
         turn.heard("It is four.".into());
         assert_eq!(turn.stopped(5).last(), Some(&ChatMessage::assistant("It is")));
+    }
+
+    #[test]
+    fn results_stand_in_the_order_of_their_calls_and_none_is_asked_for_twice() {
+        let (mut turn, _) = Turn::begin(RULES, "hi");
+        let calls = ["c1", "c2", "c3"].map(|id| ToolCall::function(id, "calculate", "{}")).to_vec();
+        turn.replied(Reply { tool_calls: calls, ..Reply::default() });
+        assert_eq!(turn.tool_ran("c3", "3".to_owned()), None);
+        assert_eq!(turn.tool_ran("c1", "1".to_owned()), None);
+        let (mut resumed, next) = Turn::resume(RULES, turn.messages().to_vec());
+        assert!(matches!(next, Next::RunTools(calls) if calls.len() == 1 && calls[0].id == "c2"));
+        assert_eq!(
+            resumed.tool_ran("c2", "2".to_owned()),
+            Some(Next::Ask { streamed: true, with_tools: true })
+        );
+        let results: Vec<_> = resumed.messages()[2..].iter().map(|message| message.content.clone()).collect();
+        assert_eq!(results, ["1", "2", "3"].map(|text| Some(text.to_owned())));
+        let (_, next) = Turn::resume(RULES, resumed.messages().to_vec());
+        assert_eq!(next, Next::Ask { streamed: true, with_tools: true });
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_goes_on_in_the_same_paragraph() {
+        let (mut turn, _) = Turn::begin(RULES, "hi");
+        turn.heard("It is fo".into());
+        assert_eq!(turn.continue_answer(), Next::Ask { streamed: true, with_tools: false });
+        let told: Vec<_> = turn.continuation().collect();
+        assert_eq!(told[0], ChatMessage::assistant("It is fo"));
+        assert_eq!(turn.heard("ur.".into()), "ur.");
+        assert_eq!(turn.replied(tools("ur.")), Next::Answered);
+        assert_eq!(turn.answered(), [ChatMessage::user("hi"), ChatMessage::assistant("It is four.")]);
     }
 }

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::{
-    AbandonTurn, Acknowledge, AnswerCut, AnswerEnded, AnswerResumed, AnswerSaved, ChunkDelivered, ChunkReady,
-    ChunkReturned, CutChunk, DeliverChunk, DeliverySaved, DeltaArrived, DiscardRest, Drain, FirstChunk,
-    HistoryLoaded, LoadHistory, LoadUnfinished, NothingToCut, PartAttempted, RecordUpdate, Remark,
-    SaveAnswer, SaveDelivery, SaveOutcome, StationLost, TakeUpdate, Thinking, TurnClosed, TurnEnded,
-    TurnSettled, TurnStarted, UnfinishedLoaded, UpdateRecorded, UserSaid,
+    AbandonTurn, Acknowledge, AnswerCut, AnswerEnded, AnswerResumed, AnswerSaved, AttemptFailed,
+    ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved, DeltaArrived,
+    DiscardRest, Drain, FirstChunk, HistoryLoaded, LoadHistory, LoadUnfinished, NothingToCut, PartAttempted,
+    PenaltyReceived, RecordUpdate, Remark, SaveAnswer, SaveDelivery, SaveMessages, SaveOutcome, StationLost,
+    StatusShown, TakeOver, TakeUpdate, Thinking, TurnClosed, TurnEnded, TurnSettled, TurnStarted,
+    UnfinishedLoaded, UpdateRecorded, UserSaid,
 };
 use crate::domain::line::Report;
 use crate::edge::store::Recorded;
@@ -147,16 +148,54 @@ impl fmt::Display for PartAttempted {
 
 impl fmt::Display for SaveDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.delivery.len() {
-            1 => write!(f, "save the delivery of turn {}: 1 part", self.turn),
-            parts => write!(f, "save the delivery of turn {}: {parts} parts", self.turn),
+        match self.ledger.delivery.len() {
+            1 => write!(f, "save the ledger of turn {}: 1 part", self.turn)?,
+            parts => write!(f, "save the ledger of turn {}: {parts} parts", self.turn)?,
         }
+        match self.ledger.status.len() {
+            0 => Ok(()),
+            more => write!(f, ", {more} to delete"),
+        }
+    }
+}
+
+impl fmt::Display for AttemptFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempt in turn {} failed", self.turn)
+    }
+}
+
+impl fmt::Display for StatusShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "to delete in turn {}: {:?}", self.turn, self.status)
+    }
+}
+
+impl fmt::Display for PenaltyReceived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "silence for {} ms, in turn {}", self.window_ms, self.turn)
+    }
+}
+
+impl fmt::Display for TakeOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "take over turn {}: {} to delete", self.turn, self.status.len())?;
+        match self.closed_for_ms {
+            0 => Ok(()),
+            ms => write!(f, ", silence for {ms} ms"),
+        }
+    }
+}
+
+impl fmt::Display for SaveMessages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "save turn {} so far: {} messages", self.turn, self.messages.len())
     }
 }
 
 impl fmt::Display for DeliverySaved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "delivery of turn {} saved", self.turn)
+        write!(f, "ledger of turn {} saved", self.turn)
     }
 }
 

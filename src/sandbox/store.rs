@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, Part, State, StoredTurn, place_after};
+use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State, StoredTurn, place_after};
 use crate::edge::store::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
 
 /// A store without a disk. Clones are handles on the same turns.
@@ -64,6 +65,10 @@ fn matches(filter: &Filter, turn: &StoredTurn) -> bool {
         && filter.session.is_none_or(|session| turn.session == session)
 }
 
+fn is_owed(bot: i64, turn: &StoredTurn) -> bool {
+    turn.bot == bot && matches!(turn.state, State::Accepted | State::Answered)
+}
+
 fn sorted(turns: impl Iterator<Item = StoredTurn>) -> Vec<StoredTurn> {
     let mut turns: Vec<_> = turns.collect();
     turns.sort_by_key(|turn| (turn.key(), turn.seq));
@@ -103,9 +108,26 @@ impl Store for MemoryStore {
         })
     }
 
-    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
         self.with(|shelf| {
-            found(shelf, id)?.delivery = delivery;
+            let turn = found(shelf, id)?;
+            turn.delivery = ledger.delivery;
+            turn.status = ledger.status;
+            turn.closed_until_ms = ledger.closed_until_ms;
+            Ok(())
+        })
+    }
+
+    fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {
+        self.with(|shelf| {
+            found(shelf, id)?.messages = messages;
+            Ok(())
+        })
+    }
+
+    fn count_panic(&self, bot: i64) -> Stored<()> {
+        self.with(|shelf| {
+            shelf.turns.values_mut().filter(|turn| is_owed(bot, turn)).for_each(|turn| turn.panics += 1);
             Ok(())
         })
     }
@@ -116,6 +138,7 @@ impl Store for MemoryStore {
             turn.state = outcome.state;
             turn.failure = outcome.failure;
             turn.delivery = outcome.delivery.unwrap_or(std::mem::take(&mut turn.delivery));
+            turn.status.clear();
             turn.timings = outcome.timings;
             Ok(())
         })
@@ -130,12 +153,7 @@ impl Store for MemoryStore {
     }
 
     fn unfinished(&self, bot: i64) -> Stored<Vec<StoredTurn>> {
-        self.with(|shelf| {
-            let owed = |turn: &&StoredTurn| {
-                turn.bot == bot && matches!(turn.state, State::Accepted | State::Answered)
-            };
-            Ok(sorted(shelf.turns.values().filter(owed).cloned()))
-        })
+        self.with(|shelf| Ok(sorted(shelf.turns.values().filter(|turn| is_owed(bot, turn)).cloned())))
     }
 
     fn turn(&self, id: TurnId) -> Stored<Option<StoredTurn>> {

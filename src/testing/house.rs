@@ -11,14 +11,14 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::actors::conversation::Faculties;
-use crate::app::{App, Settings, World};
+use crate::app::{App, Settings, SharedBreaker, World};
 use crate::config::Config;
 use crate::domain::ids::ChatKey;
 use crate::domain::record::{State, StoredTurn};
 use crate::domain::time::Clock;
 use crate::edge::intake::Intake;
 use crate::edge::telegram::bot_api::Identity;
-use crate::edge::telegram::update::Update;
+use crate::edge::telegram::update::{ALLOWED_UPDATES, Update};
 use crate::edge::tools::Toolbox;
 use crate::sandbox::model::memory::MemoryModel;
 use crate::sandbox::store::MemoryStore;
@@ -64,7 +64,10 @@ struct Line {
 impl House {
     /// A house whose actors do not run yet. Call it where time is paused.
     pub fn new(config: Config, telegram: MemoryTelegram, model: MemoryModel, tools: Toolbox) -> Self {
-        telegram.world().with(|world, _| world.number_updates_from(BOT, 1));
+        telegram.world().with(|world, _| {
+            world.number_updates_from(BOT, 1);
+            world.allow_updates(BOT, &ALLOWED_UPDATES);
+        });
         Self {
             telegram,
             model,
@@ -79,8 +82,13 @@ impl House {
 
     /// Starts the actors, in the `LocalSet` around.
     pub async fn start(&mut self) {
-        let faculties =
-            Faculties { model: Arc::new(self.model.clone()), tools: self.tools.clone(), clock: self.clock };
+        let breaker = Arc::new(SharedBreaker::new(self.config.llm.breaker(), self.clock));
+        let faculties = Faculties {
+            model: Arc::new(self.model.clone()),
+            breaker,
+            tools: self.tools.clone(),
+            clock: self.clock,
+        };
         let world =
             World { api: Arc::new(self.telegram.clone()), store: Arc::new(self.store.clone()), faculties };
         let bot = Identity { id: BOT, username: "brigade_bot".to_owned() };
@@ -92,7 +100,7 @@ impl House {
     pub fn deliver(&self, update: Value) {
         let Some(app) = &self.app else { return };
         let Ok(parsed) = Update::from_value(&update) else { return };
-        let chat = parsed.message.as_ref().map_or(0, |message| message.chat);
+        let chat = parsed.chat().unwrap_or(0);
         let mut chats = self.chats.borrow_mut();
         let line = chats.entry(chat).or_default();
         line.last = update;

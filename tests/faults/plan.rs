@@ -94,6 +94,7 @@ impl Plan {
         vec![
             ("BRIGADE_DELIVERY__UNCERTAIN", if self.repeats() { "repeat" } else { "note" }),
             ("BRIGADE_LLM__FIRST_CALL", random.one_of(&["whole", "stream"])),
+            ("BRIGADE_DELIVERY__PRIVATE", random.one_of(&["chunks", "chunks", "edit", "draft"])),
             ("BRIGADE_DELIVERY__GROUP", random.one_of(&["chunks", "edit"])),
             ("BRIGADE_HEARTBEAT__STYLE", random.one_of(&["message", "edit"])),
         ]

@@ -299,7 +299,7 @@ fn own(name: &str, value: &str) -> (String, String) {
 }
 
 /// This Telegram has no limits but the penalties of the weather, and nobody has time.
-const FAST: [(&str, &str); 13] = [
+const FAST: [(&str, &str); 17] = [
     ("TELEGRAM_BOT_TOKEN", "77:tokenWord"),
     ("OPENAI_API_KEY", "keyWord"),
     ("BRIGADE_HTTP__HOST", "127.0.0.1"),
@@ -313,4 +313,9 @@ const FAST: [(&str, &str); 13] = [
     ("BRIGADE_HEARTBEAT__EVERY_MS", "300"),
     ("BRIGADE_SHUTDOWN__GRACE_MS", "300"),
     ("BRIGADE_TELEGRAM__POLL_TIMEOUT_S", "1"),
+    ("BRIGADE_LLM__RETRY_FIRST_MS", "50"),
+    ("BRIGADE_LLM__RETRY_MOST_MS", "200"),
+    ("BRIGADE_LLM__TURN_DEADLINE_MS", "1500"),
+    // Questions that fail for good are no sign of a dead provider here.
+    ("BRIGADE_LLM__BREAKER_FAILURES", "0"),
 ];

@@ -90,6 +90,8 @@ impl House {
         house.set("TELEGRAM_BOT_TOKEN", TOKEN);
         house.set("OPENAI_API_KEY", KEY);
         house.set("BRIGADE_HTTP__HOST", "127.0.0.1");
+        // A model that fails here fails for good; how it is asked again is tested in paused time.
+        house.set("BRIGADE_LLM__TURN_DEADLINE_MS", "0");
         // This Telegram has no limits; how the limits are kept is tested in paused time.
         for key in ["PRIVATE", "GROUP", "PREVIEW", "DELETE", "OVERALL"] {
             house.set(&format!("BRIGADE_PACING__{key}_EVERY_MS"), "0");

@@ -53,7 +53,8 @@ impl Conversation {
         failure: Option<String>,
         notice: Option<&str>,
     ) {
-        self.aside.insert(stored.id, Aside { accepted: stored.timings, state, failure });
+        let ledger = stored.ledger();
+        self.aside.insert(stored.id, Aside { accepted: stored.timings, state, failure, ledger });
         let notice = notice.map(str::to_owned);
         let ended = TurnEnded { turn: stored.id, notice, discard: true };
         self.ports.outbox_turn_ended.tell_if_there(ended);
@@ -81,7 +82,7 @@ impl Conversation {
         }
         let (kind, messages, answered) = running.for_history();
         let (state, failure, timings) = (running.state, running.failure.take(), running.timings);
-        self.save_outcome(&closed, state, failure, Some(running.final_ledger()), timings);
+        self.save_outcome(&closed, state, failure, Some(running.final_delivery()), timings);
         if let Some(history) = &mut self.history {
             history.ended(kind, messages, answered);
         }

@@ -1,12 +1,14 @@
 //! Conversation: one chat's (or topic's) history and its turns, one at a time.
 //!
-//! What a turn needs next is decided by [`Turn`]; here it is done. `model.rs` beside this file
-//! holds the calls to the model and the tools.
+//! What a turn needs next is decided by [`Turn`]; here it is done. `model.rs` and `tools.rs`
+//! beside this file hold the calls to the model and the tools.
 
 mod ending;
+mod failing;
 mod model;
 mod ports;
 mod running;
+mod tools;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,14 +18,15 @@ use actix::{Actor, Context, Handler};
 use crate::domain::commands;
 use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Kind, State, StoredTurn, Timings};
+use crate::domain::record::{Kind, Ledger, State, StoredTurn, Timings};
 use crate::domain::turn::Failure;
 use crate::failpoint;
 use crate::messages::{
-    AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, ChunkDelivered, DiscardRest, HistoryLoaded,
-    LoadHistory, PartAttempted, Remark, SaveDelivery, TurnClosed, TurnEnded, TurnStarted, UserSaid,
+    AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, AttemptFailed, ChunkDelivered, DeliverySaved,
+    DiscardRest, HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, SaveDelivery,
+    StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
 };
-use crate::port::Station;
+use crate::port::{Port, Station};
 
 pub use ports::{ConversationPorts, ConversationSettings, Faculties};
 use running::Running;
@@ -45,6 +48,7 @@ struct Aside {
     accepted: Timings,
     state: State,
     failure: Option<String>,
+    ledger: Ledger,
 }
 
 impl Conversation {
@@ -82,6 +86,8 @@ impl Conversation {
         let turn = stored.id;
         self.running = Some(Running::new(stored, self.settings.uncertain));
         if interrupted {
+            // What it had shown is to be deleted when the new answer is there.
+            self.save_ledger(None);
             self.ports.remark.tell_if_there(Remark { turn, text: commands::BEGUN_AGAIN });
         }
         match kind {
@@ -96,7 +102,7 @@ impl Conversation {
             }
             Kind::Start => self.say_and_end(commands::GREETING.to_owned()),
             Kind::Help => self.say_and_end(commands::HELP.to_owned()),
-            Kind::Stop => self.say_and_end(commands::NOTHING_TO_STOP.to_owned()),
+            Kind::Stop | Kind::StopDraft => self.say_and_end(commands::NOTHING_TO_STOP.to_owned()),
         }
     }
 
@@ -121,9 +127,14 @@ impl Conversation {
     }
 
     fn stop(&mut self, stop: &StoredTurn, ctx: &mut Context<Self>) {
-        let stoppable = self.running.as_mut().filter(|running| running.is_stoppable());
-        let Some(running) = stoppable else {
-            return self.end_aside(stop, State::Delivered, None, Some(commands::NOTHING_TO_STOP));
+        // A button stops the answer under which it stood, and no other.
+        let draft: Option<i64> = stop.question().parse().ok().filter(|_| stop.kind == Kind::StopDraft);
+        let meant = |running: &&mut Running| {
+            running.is_stoppable() && draft.is_none_or(|draft| running.stored.id.owns_draft(draft))
+        };
+        let Some(running) = self.running.as_mut().filter(meant) else {
+            let notice = (stop.kind == Kind::Stop).then_some(commands::NOTHING_TO_STOP);
+            return self.end_aside(stop, State::Delivered, None, notice);
         };
         running.cancel_call(ctx);
         running.stopped = true;
@@ -131,6 +142,53 @@ impl Conversation {
         self.ports.discard_rest.tell_if_there(DiscardRest { turn });
         self.end(State::Delivered, None, None, true);
         self.end_aside(stop, State::Delivered, None, Some(commands::STOPPED));
+    }
+
+    /// A turn from before a restart: what the chat shows of it is to be deleted (of an answer that is
+    /// not complete all parts, for it will be another), and Telegram may still want silence.
+    fn take_over(&self, turn: &mut StoredTurn) {
+        if turn.state == State::Accepted {
+            turn.status.extend(turn.delivery.iter().filter_map(|part| part.message_id));
+        }
+        let closed_for_ms = turn.closed_until_ms.map_or(0, |until| until - self.with.clock.now_ms());
+        let closed_for_ms = u64::try_from(closed_for_ms).unwrap_or(0);
+        if turn.status.is_empty() && closed_for_ms == 0 {
+            return;
+        }
+        self.ports.take_over.tell_if_there(TakeOver {
+            turn: turn.id,
+            status: turn.status.clone(),
+            closed_for_ms,
+        });
+    }
+
+    fn save_ledger(&self, reply_to: Option<Port<DeliverySaved>>) {
+        let Some(running) = &self.running else { return };
+        let save = SaveDelivery { turn: running.stored.id, ledger: running.ledger(), reply_to };
+        self.ports.save_delivery.tell_if_there(save);
+    }
+
+    /// Changes what is on record of a turn beside its parts, whether it runs, waits or ends beside
+    /// the running one. Returns its ledger then.
+    fn note(&mut self, turn: TurnId, change: impl FnOnce(&mut Ledger)) -> Option<Ledger> {
+        let running = self.running.as_mut().filter(|running| running.stored.id == turn);
+        if let Some(running) = running {
+            let mut ledger = running.ledger();
+            change(&mut ledger);
+            running.stored.status.clone_from(&ledger.status);
+            running.stored.closed_until_ms = ledger.closed_until_ms;
+            return Some(ledger);
+        }
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.id == turn) {
+            let mut ledger = waiting.ledger();
+            change(&mut ledger);
+            waiting.status.clone_from(&ledger.status);
+            waiting.closed_until_ms = ledger.closed_until_ms;
+            return Some(ledger);
+        }
+        let aside = self.aside.get_mut(&turn)?;
+        change(&mut aside.ledger);
+        Some(aside.ledger.clone())
     }
 }
 
@@ -141,12 +199,15 @@ impl Actor for Conversation {
 impl Handler<UserSaid> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, UserSaid { turn }: UserSaid, ctx: &mut Context<Self>) {
+    fn handle(&mut self, UserSaid { mut turn }: UserSaid, ctx: &mut Context<Self>) {
+        self.take_over(&mut turn);
         match turn.kind {
-            Kind::Stop => return self.stop(&turn, ctx),
+            Kind::Stop | Kind::StopDraft => return self.stop(&turn, ctx),
             Kind::Help => return self.end_aside(&turn, State::Delivered, None, Some(commands::HELP)),
             // The answer is on record and comes at once.
             Kind::Text | Kind::Retry if turn.state == State::Answered => {}
+            // It has its "✓" from before a restart.
+            Kind::Text | Kind::Retry if !turn.status.is_empty() => {}
             Kind::Text | Kind::Retry => self.ports.acknowledge.tell_if_there(Acknowledge { turn: turn.id }),
             Kind::Start | Kind::Restart | Kind::Unsupported => {}
         }
@@ -186,16 +247,15 @@ impl Handler<ChunkDelivered> for Conversation {
         failpoint::reach("before_confirm_saved");
         let now_ms = since(&running.timings);
         running.delivered(report.number, report.closes, report.part, now_ms);
+        let all_delivered = running.is_all_delivered();
         if report.refused.is_none() {
-            let delivery = running.ledger.clone();
-            let confirmed = SaveDelivery { turn: report.turn, delivery, reply_to: None };
-            self.ports.save_delivery.tell_if_there(confirmed);
+            self.save_ledger(None);
         }
         failpoint::reach_if(report.number == 1, "after_first_chunk");
         match report.refused {
             Some(reason) if report.chat_closed => self.fail(Failure::silent(reason), ctx),
             Some(reason) => self.fail(Failure::told(reason, commands::PART_REFUSED), ctx),
-            None if running.is_all_delivered() => self.all_delivered(ctx),
+            None if all_delivered => self.all_delivered(ctx),
             None => {}
         }
     }
@@ -223,9 +283,47 @@ impl Handler<PartAttempted> for Conversation {
             let ended = TurnEnded { turn, notice: None, discard: true };
             return self.ports.outbox_turn_ended.tell_if_there(ended);
         };
-        let delivery = running.attempted(part);
-        let reply_to = Some(self.ports.delivery_saved.clone());
-        self.ports.save_delivery.tell_if_there(SaveDelivery { turn, delivery, reply_to });
+        running.attempted(part);
+        self.save_ledger(Some(self.ports.delivery_saved.clone()));
+    }
+}
+
+impl Handler<AttemptFailed> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, AttemptFailed { turn }: AttemptFailed, _: &mut Context<Self>) {
+        if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
+            running.forget_attempt();
+            self.save_ledger(None);
+        }
+    }
+}
+
+impl Handler<StatusShown> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, StatusShown { turn, status }: StatusShown, _: &mut Context<Self>) {
+        let mut grew = false;
+        let ledger = self.note(turn, |ledger| {
+            grew = status.len() > ledger.status.len();
+            ledger.status = status;
+        });
+        // That something is gone need not be known: to delete it again does no harm.
+        if let Some(ledger) = ledger.filter(|_| grew) {
+            self.ports.save_delivery.tell_if_there(SaveDelivery { turn, ledger, reply_to: None });
+        }
+    }
+}
+
+impl Handler<PenaltyReceived> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, PenaltyReceived { turn, window_ms }: PenaltyReceived, _: &mut Context<Self>) {
+        let window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
+        let until = self.with.clock.now_ms().saturating_add(window_ms);
+        if let Some(ledger) = self.note(turn, |ledger| ledger.closed_until_ms = Some(until)) {
+            self.ports.save_delivery.tell_if_there(SaveDelivery { turn, ledger, reply_to: None });
+        }
     }
 }
 

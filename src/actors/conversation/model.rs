@@ -1,27 +1,23 @@
-//! A turn's calls to the model and to the tools, and what follows from what they bring.
+//! A turn's calls to the model, and what follows from what they bring.
 
 use std::fmt;
-use std::time::Duration;
 
-use actix::fut::{wrap_future, wrap_stream};
-use actix::{ActorFutureExt, ActorStreamExt, AsyncContext, Context};
-use futures::future::join_all;
+use actix::fut::wrap_stream;
+use actix::{ActorStreamExt, AsyncContext, Context};
 use futures::{FutureExt, StreamExt, TryFutureExt};
 
 use super::Conversation;
-use crate::domain::chat::{ChatMessage, Reply, ToolCall};
+use crate::domain::chat::{ChatMessage, Reply};
 use crate::domain::commands;
 use crate::domain::ids::TurnId;
 use crate::domain::record::{Kind, State};
 use crate::domain::turn::{Failure, Next, Turn};
 use crate::edge::llm::{ModelError, Piece, Pieces, Request};
-use crate::edge::tools::Toolbox;
 use crate::failpoint;
 use crate::messages::{AnswerEnded, AnswerResumed, DeltaArrived};
 use crate::port::{Station, length, witness};
 
 const MODEL: Station = Station::shared("model");
-const TOOLS: Station = Station::shared("tools");
 
 impl Conversation {
     /// Asks the running turn's question, or goes on with the delivery of an answer that is on
@@ -30,6 +26,11 @@ impl Conversation {
         let Some(running) = &mut self.running else { return };
         if running.stored.state == State::Answered {
             return self.deliver_recorded();
+        }
+        if running.stored.messages.len() > 1 {
+            let (turn, next) = Turn::resume(self.settings.rules, running.stored.messages.clone());
+            running.turn = Some(turn);
+            return self.go_on(next, ctx);
         }
         let again = self.history.as_ref().and_then(|history| history.last_question()).map(str::to_owned);
         let question = match running.stored.kind {
@@ -54,7 +55,7 @@ impl Conversation {
         self.ports.answer_resumed.tell_if_there(AnswerResumed { turn: id, answer, end_bytes });
     }
 
-    fn go_on(&mut self, next: Next, ctx: &mut Context<Self>) {
+    pub(super) fn go_on(&mut self, next: Next, ctx: &mut Context<Self>) {
         match next {
             Next::Ask { streamed, with_tools } => self.call_model(streamed, with_tools, ctx),
             Next::RunTools(calls) => self.run_tools(calls, ctx),
@@ -73,7 +74,12 @@ impl Conversation {
         self.ports.answer_ended.tell_if_there(AnswerEnded { turn });
     }
 
-    fn call_model(&mut self, streamed: bool, with_tools: bool, ctx: &mut Context<Self>) {
+    pub(super) fn call_model(&mut self, streamed: bool, with_tools: bool, ctx: &mut Context<Self>) {
+        if !self.with.breaker.lets_pass() {
+            return self
+                .fail(Failure::told("the model's provider is down and was not asked", self.away()), ctx);
+        }
+        let now_ms = self.with.clock.now_ms();
         let request = self.request(with_tools);
         witness(self.me(), MODEL, &Asked { request: &request, streamed }, None);
         let model = &self.with.model;
@@ -85,18 +91,19 @@ impl Conversation {
         let turn = self.running.as_ref().map(|running| running.stored.id);
         let heard = wrap_stream(pieces).map(move |piece, this: &mut Self, ctx: &mut Context<Self>| {
             if this.is_at(turn) {
-                this.heard(piece, streamed, ctx);
+                this.heard(piece, (streamed, with_tools), ctx);
             }
         });
         let call = ctx.spawn(heard.finish());
         if let Some(running) = &mut self.running {
+            running.asked_at_ms.get_or_insert(now_ms);
             running.call = Some(call);
         }
     }
 
     /// Whether the turn is still running: actix lets a cancelled future run once more when it was
     /// ready already.
-    fn is_at(&self, turn: Option<TurnId>) -> bool {
+    pub(super) fn is_at(&self, turn: Option<TurnId>) -> bool {
         self.running.as_ref().is_some_and(|running| running.is_open() && Some(running.stored.id) == turn)
     }
 
@@ -108,19 +115,24 @@ impl Conversation {
         let instructions = Some(&self.settings.instructions).filter(|text| !text.trim().is_empty());
         let system = instructions.map(|text| ChatMessage::system(text.as_ref()));
         let past = self.history.iter().flat_map(|history| history.messages(retry)).cloned();
-        let messages = system.into_iter().chain(past).chain(own.iter().cloned()).collect();
+        let continuation = running.and_then(|running| running.turn.as_ref()).map(Turn::continuation);
+        let own = own.iter().cloned().chain(continuation.into_iter().flatten());
+        let messages = system.into_iter().chain(past).chain(own).collect();
         let tools = if with_tools { self.with.tools.specs() } else { [].into() };
         Request { messages, tools }
     }
 
-    fn heard(&mut self, piece: Result<Piece, ModelError>, streamed: bool, ctx: &mut Context<Self>) {
+    fn heard(&mut self, piece: Result<Piece, ModelError>, asked: (bool, bool), ctx: &mut Context<Self>) {
         match piece {
             Ok(Piece::Text(text)) => self.show(text),
-            Ok(Piece::End(reply)) => self.replied(reply, streamed, ctx),
+            Ok(Piece::End(reply)) => {
+                self.with.breaker.report(true);
+                self.replied(reply, asked.0, ctx);
+            }
             Err(error) => {
                 witness(MODEL, self.me(), &error, None);
                 self.forget_call();
-                self.fail(Failure::told(error.to_string(), error.for_user()), ctx);
+                self.call_failed(&error, asked, ctx);
             }
         }
     }
@@ -138,6 +150,9 @@ impl Conversation {
         witness(MODEL, self.me(), &Replied(&reply), None);
         failpoint::reach(if streamed { "after_stream" } else { "after_first_call" });
         self.forget_call();
+        if let Some(running) = &mut self.running {
+            running.failures.forget();
+        }
         let turn = self.running.as_ref().and_then(|running| running.turn.as_ref());
         let is_answer = turn.is_some_and(|turn| !turn.wants_tools(&reply));
         if !streamed && is_answer && !reply.content.trim().is_empty() {
@@ -149,66 +164,11 @@ impl Conversation {
         }
     }
 
-    fn forget_call(&mut self) {
+    pub(super) fn forget_call(&mut self) {
         if let Some(running) = &mut self.running {
             running.call = None;
         }
     }
-
-    fn run_tools(&mut self, calls: Vec<ToolCall>, ctx: &mut Context<Self>) {
-        let timeout = self.settings.tool_timeout;
-        let tools = &self.with.tools;
-        for call in &calls {
-            witness(
-                self.me(),
-                TOOLS,
-                &format_args!("call {}", call.function.name),
-                Some(&call.function.arguments),
-            );
-        }
-        let results = join_all(calls.into_iter().map(|call| run_tool(tools, call, timeout)));
-        let turn = self.running.as_ref().map(|running| running.stored.id);
-        let ran = wrap_future(results).map(move |results, this: &mut Self, ctx: &mut Context<Self>| {
-            if this.is_at(turn) {
-                this.tools_ran(results, ctx);
-            }
-        });
-        let call = ctx.spawn(ran);
-        if let Some(running) = &mut self.running {
-            running.call = Some(call);
-        }
-    }
-
-    fn tools_ran(&mut self, results: Vec<(String, String)>, ctx: &mut Context<Self>) {
-        self.forget_call();
-        failpoint::reach("after_tools");
-        for (id, result) in &results {
-            witness(TOOLS, self.me(), &format_args!("result of {id}"), Some(result));
-        }
-        let turn = self.running.as_mut().and_then(|running| running.turn.as_mut());
-        if let Some(next) = turn.map(|turn| turn.tools_ran(results)) {
-            self.go_on(next, ctx);
-        }
-    }
-}
-
-/// The result for the model, whatever happens: an error is a result too.
-fn run_tool(
-    tools: &Toolbox,
-    call: ToolCall,
-    timeout: Duration,
-) -> impl Future<Output = (String, String)> + use<> {
-    let name = call.function.name;
-    let result = tools.call(&name, &call.function.arguments);
-    tokio::time::timeout(timeout, result).map(move |result| {
-        failpoint::reach("between_tools");
-        let text = match result {
-            Ok(Ok(text)) => text,
-            Ok(Err(error)) => format!("error: {error}"),
-            Err(_) => format!("error: '{name}' did not answer within {} s", timeout.as_secs_f64()),
-        };
-        (call.id, text)
-    })
 }
 
 /// A model call's line in the flow.

@@ -3,20 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::breaker::Breaker;
 use crate::domain::history::Limits;
 use crate::domain::line::Uncertain;
+use crate::domain::retry::RetryRules;
 use crate::domain::time::Clock;
 use crate::domain::turn::TurnRules;
 use crate::edge::llm::Model;
 use crate::edge::tools::Toolbox;
 use crate::messages::{
     Acknowledge, AnswerEnded, AnswerResumed, AnswerSaved, DeliverySaved, DeltaArrived, DiscardRest,
-    HistoryLoaded, LoadHistory, Remark, SaveAnswer, SaveDelivery, SaveOutcome, TurnEnded, TurnStarted,
+    HistoryLoaded, LoadHistory, Remark, SaveAnswer, SaveDelivery, SaveMessages, SaveOutcome, TakeOver,
+    TurnEnded, TurnStarted,
 };
 use crate::port::Port;
 
 /// Whom a Conversation may tell what.
 pub struct ConversationPorts {
+    /// To Outbox.
+    pub take_over: Port<TakeOver>,
     /// To Outbox.
     pub acknowledge: Port<Acknowledge>,
     /// To Persistence.
@@ -35,6 +40,8 @@ pub struct ConversationPorts {
     pub discard_rest: Port<DiscardRest>,
     /// To Outbox.
     pub remark: Port<Remark>,
+    /// To Persistence.
+    pub save_messages: Port<SaveMessages>,
     /// To Persistence.
     pub save_delivery: Port<SaveDelivery>,
     /// Given to Persistence for its answer, which goes to the Outbox.
@@ -60,6 +67,8 @@ pub struct ConversationSettings {
     pub history: Limits,
     /// When the model is asked and tools run.
     pub rules: TurnRules,
+    /// What is done about model calls that fail.
+    pub retry: RetryRules,
     /// What to make of a part of which it is not known whether the chat has it.
     pub uncertain: Uncertain,
     /// For one tool call.
@@ -71,6 +80,8 @@ pub struct ConversationSettings {
 pub struct Faculties {
     /// The language model.
     pub model: Arc<dyn Model>,
+    /// Whether it may be asked.
+    pub breaker: Arc<dyn Breaker>,
     /// What the model may call.
     pub tools: Toolbox,
     /// The time.

@@ -5,7 +5,8 @@ use actix::{Actor, AsyncContext, SpawnHandle};
 use super::Conversation;
 use crate::domain::chat::ChatMessage;
 use crate::domain::line::Uncertain;
-use crate::domain::record::{Answer, Kind, Part, State, StoredTurn, Timings};
+use crate::domain::record::{Answer, Kind, Ledger, Part, State, StoredTurn, Timings};
+use crate::domain::retry::Failures;
 use crate::domain::turn::Turn;
 
 pub(super) struct Running {
@@ -14,7 +15,11 @@ pub(super) struct Running {
     pub turn: Option<Turn>,
     /// The model's call or the tools at work.
     pub call: Option<SpawnHandle>,
-    pub ledger: Vec<Part>,
+    /// When the model was first asked, in milliseconds since 1970.
+    pub asked_at_ms: Option<i64>,
+    pub failures: Failures,
+    /// The sends of the answer.
+    pub delivery: Vec<Part>,
     /// The part that the ledger's last entry is of, while it grows.
     growing: Option<u32>,
     /// The ledger's last part is on its way.
@@ -39,24 +44,26 @@ fn taken_up(stored: &mut StoredTurn, uncertain: Uncertain) -> Vec<Part> {
     if stored.state != State::Answered {
         return Vec::new();
     }
-    let mut ledger = std::mem::take(&mut stored.delivery);
-    if let Some(last) = ledger.pop_if(|part| !part.delivered)
+    let mut delivery = std::mem::take(&mut stored.delivery);
+    if let Some(last) = delivery.pop_if(|part| !part.delivered)
         && uncertain == Uncertain::Note
     {
-        ledger.push(Part { delivered: true, uncertain: true, ..last });
+        delivery.push(Part { delivered: true, uncertain: true, ..last });
     }
-    ledger
+    delivery
 }
 
 impl Running {
     pub fn new(mut stored: StoredTurn, uncertain: Uncertain) -> Self {
-        let ledger = taken_up(&mut stored, uncertain);
+        let delivery = taken_up(&mut stored, uncertain);
         Self {
             turn: None,
             call: None,
+            asked_at_ms: None,
+            failures: Failures::default(),
             cut_into: None,
             confirmed: 0,
-            ledger,
+            delivery,
             growing: None,
             attempting: false,
             timings: stored.timings,
@@ -83,13 +90,13 @@ impl Running {
 
     /// Some of its parts may not have reached the chat, and were not sent again.
     pub fn has_gaps(&self) -> bool {
-        self.ledger.iter().any(|part| part.uncertain)
+        self.delivery.iter().any(|part| part.uncertain)
     }
 
     /// The ledger at the end: without a part that was to be sent and is not wanted any more.
-    pub fn final_ledger(&mut self) -> Vec<Part> {
+    pub fn final_delivery(&mut self) -> Vec<Part> {
         self.forget_attempt();
-        std::mem::take(&mut self.ledger)
+        std::mem::take(&mut self.delivery)
     }
 
     pub fn close(&mut self, state: State, failure: Option<String>) {
@@ -103,17 +110,24 @@ impl Running {
         }
     }
 
-    /// A part is about to be sent: the ledger as it is to be on record before that.
-    pub fn attempted(&mut self, part: Part) -> Vec<Part> {
-        self.forget_attempt();
-        self.ledger.push(part);
-        self.attempting = true;
-        self.ledger.clone()
+    /// The turn's ledger as it is to be on record now.
+    pub fn ledger(&self) -> Ledger {
+        let StoredTurn { status, closed_until_ms, .. } = &self.stored;
+        let (status, closed_until_ms) = (status.clone(), *closed_until_ms);
+        Ledger { delivery: self.delivery.clone(), status, closed_until_ms }
     }
 
-    fn forget_attempt(&mut self) {
+    /// A part is about to be sent.
+    pub fn attempted(&mut self, part: Part) {
+        self.forget_attempt();
+        self.delivery.push(part);
+        self.attempting = true;
+    }
+
+    /// The part that was about to be sent is not in the chat.
+    pub fn forget_attempt(&mut self) {
         if std::mem::take(&mut self.attempting) {
-            self.ledger.pop();
+            self.delivery.pop();
         }
     }
 
@@ -121,7 +135,7 @@ impl Running {
         self.forget_attempt();
         // A part that has grown is one entry, whatever message it stands in now.
         if self.growing == Some(number) {
-            self.ledger.pop();
+            self.delivery.pop();
         }
         self.growing = (!closes).then_some(number);
         self.confirmed = if closes { number } else { self.confirmed };
@@ -129,11 +143,11 @@ impl Running {
             self.timings.first_chunk_ms.get_or_insert(now_ms);
             self.timings.last_chunk_ms = Some(now_ms);
         }
-        self.ledger.push(part);
+        self.delivery.push(part);
     }
 
     pub fn shown_bytes(&self) -> usize {
-        self.ledger.iter().filter(|part| part.delivered).map(|part| part.end_bytes).max().unwrap_or(0)
+        self.delivery.iter().filter(|part| part.delivered).map(|part| part.end_bytes).max().unwrap_or(0)
     }
 
     pub fn is_all_delivered(&self) -> bool {
@@ -143,7 +157,7 @@ impl Running {
     /// The answer as it is stored: whole, or what was shown when the user ended it.
     pub fn answer(&self) -> Option<Answer> {
         let usage = self.turn.as_ref().and_then(Turn::usage).or(self.stored.usage);
-        let (messages, delivery) = (self.messages()?, self.ledger.clone());
+        let (messages, delivery) = (self.messages()?, self.delivery.clone());
         Some(Answer { messages, stopped: self.stopped, delivery, usage, timings: self.timings })
     }
 

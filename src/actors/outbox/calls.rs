@@ -28,6 +28,7 @@ pub(super) fn make(api: &dyn BotApi, to: ChatKey, call: Call) -> Called<Option<i
             Box::pin(async move { sent.await.map(Some) })
         }
         Call::Edit { message_id, message } => nothing(api.edit_message_text(to, message_id, message)),
+        Call::Draft { draft_id, message } => nothing(api.send_message_draft(to, draft_id, message)),
         Call::Delete(message_ids) => nothing(api.delete_messages(to, message_ids)),
         Call::Typing => nothing(api.send_typing(to)),
     }
@@ -40,7 +41,9 @@ fn nothing(called: Called<()>) -> Called<Option<i64>> {
 impl Call {
     pub(super) fn words(&self) -> Option<&str> {
         match self {
-            Self::Send(message) | Self::Edit { message, .. } => Some(&message.text),
+            Self::Send(message) | Self::Edit { message, .. } | Self::Draft { message, .. } => {
+                Some(&message.text)
+            }
             Self::Delete(_) | Self::Typing => None,
         }
     }
@@ -62,6 +65,9 @@ impl fmt::Display for Making<'_> {
             }
             Call::Edit { message_id, message } => {
                 write!(f, "editMessageText {message_id}, {}", length(&message.text))
+            }
+            Call::Draft { draft_id, message } => {
+                write!(f, "sendMessageDraft {draft_id}, {}", length(&message.text))
             }
             Call::Delete(messages) => write!(f, "deleteMessages {messages:?}"),
             Call::Typing => f.write_str("sendChatAction typing"),

@@ -2,6 +2,7 @@
 //! [`Line`], as fast as the [`Pacer`] allows; what fails for a while is repeated after a wait.
 
 mod calls;
+mod drafts;
 mod ports;
 
 use std::sync::Arc;
@@ -9,16 +10,18 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::ExponentialBackoff;
+use tokio::time::Instant;
 
-use crate::domain::ids::ChatKey;
+use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::line::{Call, Job, Line, Report, Step, Task};
 use crate::domain::pacing::{Grant, Pacer};
 use crate::domain::record::Part;
 use crate::edge::telegram::{BotApi, TelegramError};
 use crate::failpoint;
 use crate::messages::{
-    Acknowledge, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved,
-    FirstChunk, NothingToCut, PartAttempted, Remark, Thinking, TurnClosed, TurnEnded,
+    Acknowledge, AttemptFailed, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk,
+    DeliverySaved, FirstChunk, NothingToCut, PartAttempted, PenaltyReceived, Remark, StatusShown, TakeOver,
+    Thinking, TurnClosed, TurnEnded,
 };
 use crate::port::{Station, witness};
 
@@ -44,6 +47,8 @@ pub struct Outbox {
     state: State,
     /// The growing waits of repeated failures.
     waits: Option<ExponentialBackoff>,
+    /// The next frame of a draft may be shown then.
+    next_frame: Option<Instant>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -73,9 +78,10 @@ impl Outbox {
             settings,
             me: Station::of("outbox", key),
             to: key,
-            line: Line::new(settings.beat_style),
+            line: Line::new(settings.beat_style).with_drafts(settings.drafts),
             state: State::Idle,
             waits: None,
+            next_frame: None,
         }
     }
 
@@ -85,7 +91,7 @@ impl Outbox {
                 Some(Step::Closed(closed)) => self.ports.turn_closed.tell_if_there(TurnClosed { closed }),
                 Some(Step::Call(job, call)) => {
                     if let Some(job) = self.granted(job, ctx) {
-                        self.call(job, call, ctx);
+                        self.make(job, call, ctx);
                     }
                 }
                 Some(Step::Cut(job)) => {
@@ -100,7 +106,11 @@ impl Outbox {
 
     /// Gives the job back when its call may be made now; otherwise it goes back into the line.
     fn granted(&mut self, job: Job, ctx: &mut Context<Self>) -> Option<Job> {
-        match self.pacer.ask(self.to.chat, job.class(self.line.style())) {
+        let grant = match self.until_next_frame_ms(&job) {
+            0 => self.pacer.ask(self.to.chat, self.line.class(&job)),
+            wait_ms => Grant::In(wait_ms),
+        };
+        match grant {
             Grant::Now => Some(job),
             Grant::In(wait_ms) => {
                 if self.line.put_back(job, wait_ms) {
@@ -129,6 +139,27 @@ impl Outbox {
         });
     }
 
+    /// Makes a call; that a part is about to be sent goes on record before.
+    fn make(&mut self, job: Job, call: Call, ctx: &mut Context<Self>) {
+        let is_part = matches!((&job.task, &call), (Task::Deliver { .. }, Call::Send(_)));
+        if !is_part || job.recorded {
+            return self.call(job, call, ctx);
+        }
+        match self.line.last_draft(&job) {
+            Some(draft) => self.show_last_draft(job, draft, ctx),
+            None => self.record(job),
+        }
+    }
+
+    fn record(&mut self, job: Job) {
+        let Task::Deliver { frame, .. } = &job.task else { return };
+        let (attempts, end_bytes) = (job.attempts, frame.chunk.end_bytes);
+        let part = Part { message_id: None, delivered: false, uncertain: false, attempts, end_bytes };
+        failpoint::reach("before_attempt_recorded");
+        self.ports.part_attempted.tell_if_there(PartAttempted { turn: job.turn, part });
+        self.state = State::Recording(Job { recorded: true, ..job });
+    }
+
     fn call(&mut self, job: Job, call: Call, ctx: &mut Context<Self>) {
         self.state = State::Calling;
         witness(self.me, TELEGRAM, &Making(&call), call.words());
@@ -138,39 +169,49 @@ impl Outbox {
 
     fn called(&mut self, job: Job, result: Result<Option<i64>, TelegramError>, ctx: &mut Context<Self>) {
         self.state = State::Idle;
+        let (turn, is_draft) = (job.turn, self.line.is_draft(&job));
+        let status = self.line.status(turn).len();
         let report = match result {
             Ok(message_id) => {
                 self.waits = None;
                 failpoint::reach_if(matches!(job.task, Task::Acknowledge), "after_ack");
                 failpoint::reach_if(matches!(job.task, Task::Deliver { .. }), "after_send");
                 witness(TELEGRAM, self.me, &Done(message_id), None);
-                self.line.succeeded(job, message_id)
+                let report = self.line.succeeded(job, message_id);
+                if is_draft {
+                    self.keep_draft_alive(turn, ctx);
+                }
+                report
             }
             Err(error) => {
                 witness(TELEGRAM, self.me, &error, None);
                 self.failed(job, &error, ctx)
             }
         };
+        if self.line.status(turn).len() != status {
+            let status = self.line.status(turn).to_vec();
+            self.ports.status_shown.tell_if_there(StatusShown { turn, status });
+        }
         if let Some(report) = report {
             self.ports.chunk_delivered.tell_if_there(ChunkDelivered { report });
         }
         self.go_on(ctx);
     }
 
-    fn failed(&mut self, job: Job, error: &TelegramError, ctx: &mut Context<Self>) -> Option<Report> {
+    fn failed(&mut self, mut job: Job, error: &TelegramError, ctx: &mut Context<Self>) -> Option<Report> {
+        if job.recorded && error.was_not_done() {
+            job.recorded = false;
+            self.ports.attempt_failed.tell_if_there(AttemptFailed { turn: job.turn });
+        }
         match error {
             TelegramError::Migrated(chat) => {
                 self.to.chat = *chat;
                 self.line.failed(job, true, &error.to_string())
             }
             TelegramError::RetryAfter(window) => {
-                let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-                self.pacer.penalise(self.to.chat, window_ms.saturating_add(RETRY_AFTER_MARGIN_MS));
+                self.penalised(job.turn, *window);
                 tracing::warn!(chat = %self.to, "{error}");
-                let turn = job.turn;
-                if self.line.held_back(job) {
-                    self.ports.chunk_returned.tell_if_there(ChunkReturned { turn });
-                }
+                self.hold_back(job);
                 None
             }
             TelegramError::TopicGone(_) if self.to.topic.take().is_some() => {
@@ -187,6 +228,10 @@ impl Outbox {
                 if job.task != Task::Clear || !self.line.has_text_first() {
                     self.wait(wait, ctx);
                 }
+                if self.line.is_draft(&job) {
+                    self.hold_back(job);
+                    return None;
+                }
                 match error {
                     TelegramError::Uncertain(_) => {
                         self.line.unanswered(job, self.settings.uncertain, &error.to_string())
@@ -199,6 +244,10 @@ impl Outbox {
                     tracing::warn!(chat = %self.to, "sent once more as plain text: {error}");
                     return None;
                 };
+                if self.line.is_draft(&job) {
+                    self.without_drafts(job, error);
+                    return None;
+                }
                 if self.line.lost_message(job.turn) {
                     return self.line.failed(job, true, &error.to_string());
                 }
@@ -208,9 +257,25 @@ impl Outbox {
         }
     }
 
-    fn edit(&mut self, job: Job, ctx: &mut Context<Self>) {
+    /// Nothing goes to the chat inside its window, not even after a restart.
+    fn penalised(&mut self, turn: TurnId, window: Duration) {
+        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        let window_ms = window_ms.saturating_add(RETRY_AFTER_MARGIN_MS);
+        self.pacer.penalise(self.to.chat, window_ms);
+        self.ports.penalty_received.tell_if_there(PenaltyReceived { turn, window_ms });
+    }
+
+    /// What was not shown goes back: a part to be cut anew, anything else into the line.
+    fn hold_back(&mut self, job: Job) {
+        let turn = job.turn;
+        if self.line.held_back(job) {
+            self.ports.chunk_returned.tell_if_there(ChunkReturned { turn });
+        }
+    }
+
+    fn deliver(&mut self, job: Job, ctx: &mut Context<Self>) {
         if let Some(call) = self.line.call(&job) {
-            self.call(job, call, ctx);
+            self.make(job, call, ctx);
         }
     }
 
@@ -267,18 +332,14 @@ impl Handler<DeliverChunk> for Outbox {
     fn handle(&mut self, DeliverChunk { turn, part, frame }: DeliverChunk, ctx: &mut Context<Self>) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Cutting(job) if job.turn == turn => {
-                let attempts = job.attempts + 1;
-                let end_bytes = frame.chunk.end_bytes;
-                let job = Job { task: Task::Deliver { part, frame }, attempts, ..job };
-                // An edit may be repeated: what was attempted need not be on record.
-                if self.line.grows(turn, part).is_some() {
-                    return self.edit(job, ctx);
+                let closes = frame.closes;
+                let job = Job { task: Task::Deliver { part, frame }, ..job };
+                if closes && self.line.has_drafts() {
+                    // A draft was paid for; the message asks for its own.
+                    self.line.put_first(job);
+                    return self.go_on(ctx);
                 }
-                let attempt =
-                    Part { message_id: None, delivered: false, uncertain: false, attempts, end_bytes };
-                failpoint::reach("before_attempt_recorded");
-                self.ports.part_attempted.tell_if_there(PartAttempted { turn, part: attempt });
-                self.state = State::Recording(job);
+                self.deliver(Job { attempts: job.attempts + 1, ..job }, ctx);
             }
             // The turn was ended meanwhile: nobody waits for the part any more.
             other => self.state = other,
@@ -305,9 +366,20 @@ impl Handler<DeliverySaved> for Outbox {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Recording(job) if job.turn == turn => {
                 failpoint::reach("after_attempt_recorded");
-                self.edit(job, ctx);
+                self.deliver(job, ctx);
             }
             other => self.state = other,
+        }
+    }
+}
+
+impl Handler<TakeOver> for Outbox {
+    type Result = ();
+
+    fn handle(&mut self, TakeOver { turn, status, closed_for_ms }: TakeOver, _: &mut Context<Self>) {
+        self.line.take_over(turn, status);
+        if closed_for_ms > 0 {
+            self.pacer.penalise(self.to.chat, closed_for_ms);
         }
     }
 }

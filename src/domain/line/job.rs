@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::cutting::Frame;
 use crate::domain::ids::TurnId;
 use crate::domain::markdown::Rendered;
-use crate::domain::pacing::Class;
 use crate::domain::record::Part;
 
 /// How the Heartbeat shows in the chat.
@@ -43,6 +42,8 @@ pub struct Job {
     pub attempts: u32,
     /// How long it had to wait for its chat, in milliseconds.
     pub waited_ms: u64,
+    /// That it is about to be sent is on record.
+    pub recorded: bool,
 }
 
 /// A wait of more than that is no pacing but scarcity: a penalty, or a group's slow rhythm.
@@ -50,21 +51,12 @@ const LONG_WAIT_MS: u64 = 2_000;
 
 impl Job {
     pub(super) fn new(turn: TurnId, task: Task) -> Self {
-        Self { turn, task, attempts: 0, waited_ms: 0 }
+        Self { turn, task, attempts: 0, waited_ms: 0, recorded: false }
     }
 
     /// Whether sends have become scarce for its chat: the part then carries all that is there.
     pub fn is_scarce(&self) -> bool {
         self.attempts > 0 || self.waited_ms > LONG_WAIT_MS
-    }
-
-    /// Which budget its call is paid from.
-    pub fn class(&self, style: BeatStyle) -> Class {
-        match self.task {
-            Task::Clear => Class::Delete,
-            Task::Think { .. } if style == BeatStyle::Typing => Class::Preview,
-            _ => Class::Text,
-        }
     }
 }
 
@@ -87,6 +79,10 @@ pub enum Task {
         /// The part, as it is to stand now.
         frame: Frame,
     },
+    /// Show the draft once more before it expires.
+    RefreshDraft,
+    /// The answer ends early: what the draft shows of it becomes a message.
+    KeepDraft,
     /// Say something with which the turn ends; a turn whose notice is refused has failed.
     Notice(String),
     /// Say something in passing; it is lost when it is refused.
@@ -107,6 +103,13 @@ pub enum Call {
         /// Which message.
         message_id: i64,
         /// What is to stand in it.
+        message: Rendered,
+    },
+    /// `sendMessageDraft`.
+    Draft {
+        /// Which draft.
+        draft_id: i64,
+        /// What it is to show; an empty text shows "Thinking…".
         message: Rendered,
     },
     /// `deleteMessage` or `deleteMessages`.

@@ -33,6 +33,9 @@ pub enum ModelError {
     /// It took too long.
     #[error("the model timed out: {0}")]
     TimedOut(String),
+    /// The answer did not end.
+    #[error("the model's answer has no end: {0}")]
+    TooLong(String),
 }
 
 impl ModelError {
@@ -46,6 +49,27 @@ impl ModelError {
             Self::BadRequest(text) => Self::BadRequest(change(text)),
             Self::Broken(text) => Self::Broken(change(text)),
             Self::TimedOut(text) => Self::TimedOut(change(text)),
+            Self::TooLong(text) => Self::TooLong(change(text)),
+        }
+    }
+
+    /// Whether the same call may succeed later without anyone's doing.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::RateLimited { .. }) || self.is_of_the_provider()
+    }
+
+    /// Whether it says that the provider is not there or not well, whoever asks.
+    pub fn is_of_the_provider(&self) -> bool {
+        matches!(self, Self::Overloaded(_) | Self::Broken(_) | Self::TimedOut(_))
+    }
+
+    /// How long the provider asks to wait, in milliseconds.
+    pub fn wait_ms(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { wait, .. } => {
+                wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+            }
+            _ => None,
         }
     }
 
@@ -67,7 +91,10 @@ impl ModelError {
             Self::BadRequest(_) => {
                 "My language model did not accept this request. Send /restart to begin a new conversation, or ask differently."
             }
-            Self::Broken(_) => "The answer broke off before it was complete. Send /retry to ask again.",
+            Self::Broken(_) => "My language model's answer did not arrive. Send /retry to ask again.",
+            Self::TooLong(_) => {
+                "The answer did not come to an end, and I broke it off. Please ask in smaller steps."
+            }
             Self::TimedOut(_) => "My language model took too long to answer. Send /retry to ask again.",
         }
     }

@@ -145,7 +145,7 @@ fn push(builder: &mut ReplyBuilder, event: Event, limits: &Limits) -> Result<(),
 }
 
 fn too_long(max: usize) -> ModelError {
-    ModelError::Broken(format!("it is longer than {max} bytes; raise llm.max_answer_bytes to allow that"))
+    ModelError::TooLong(format!("it is longer than {max} bytes; raise llm.max_answer_bytes to allow that"))
 }
 
 fn silent(silence: Silence, limits: &Limits) -> ModelError {
@@ -160,6 +160,7 @@ fn silent(silence: Silence, limits: &Limits) -> ModelError {
 fn unreadable(error: SseError) -> ModelError {
     ModelError::Broken(match &error {
         SseError::Body(cause) => match cause.downcast_ref::<WireError>() {
+            Some(cause @ WireError::EventTooLong(_)) => return ModelError::TooLong(cause.to_string()),
             Some(cause) => cause.to_string(),
             None => cause.to_string(),
         },

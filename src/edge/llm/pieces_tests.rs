@@ -156,13 +156,13 @@ fn garbage_is_broken_and_quoted_briefly() {
 }
 
 #[test]
-fn answers_that_are_too_long_are_broken() {
+fn answers_that_are_too_long_are_broken_off() {
     for text in [
         delta(&"a".repeat(1001)),
         "data: ".to_owned() + &"x".repeat(100_000),
         "{".to_owned() + &" ".repeat(100_000),
     ] {
-        let Err(ModelError::Broken(why)) = end_of(&text) else { panic!("should be broken") };
+        let Err(ModelError::TooLong(why)) = end_of(&text) else { panic!("should be too long") };
         assert!(why.contains("longer than") && why.contains("max_answer_bytes"), "{why}");
     }
     assert!(end_of(&(delta(&"a".repeat(1000)) + "data: [DONE]")).is_ok());

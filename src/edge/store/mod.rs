@@ -6,8 +6,9 @@ pub mod sqlite;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
+use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
 
 /// What became of a request to record an update.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,11 +80,21 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Refused`] when the turn is not on record.
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()>;
 
-    /// Writes the delivery ledger, and nothing else.
+    /// Writes the ledger, and nothing else.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the turn is not on record.
-    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()>;
+    fn save_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()>;
+
+    /// Writes the messages of a turn whose answer is not there yet (the tools it has had run), and
+    /// nothing else.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the turn is not on record.
+    fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()>;
+
+    /// The whole server has panicked: counts it in every turn of this bot that is unfinished.
+    fn count_panic(&self, bot: i64) -> Stored<()>;
 
     /// Writes how the turn ended.
     ///

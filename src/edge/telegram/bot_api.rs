@@ -67,6 +67,22 @@ struct GetUpdates<'a> {
     allowed_updates: &'a [&'a str],
 }
 
+/// `sendMessageDraft` (Bot API 9.5), which the library does not know yet.
+#[derive(Serialize)]
+struct SendMessageDraft {
+    chat_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_thread_id: Option<i32>,
+    draft_id: i64,
+    text: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<MessageEntity>,
+    /// Clients show a stop button; without one Android locks its send button (field).
+    can_stop: bool,
+    /// What was shown stays until the message takes its place.
+    keep_on_stop: bool,
+}
+
 #[derive(Deserialize)]
 struct Sent {
     message_id: i64,
@@ -347,6 +363,21 @@ impl BotApi for BotApiClient {
                 answer => answer.map(ignore),
             }
         })
+    }
+
+    fn send_message_draft(&self, to: ChatKey, draft_id: i64, message: Rendered) -> Called<()> {
+        let this = self.clone();
+        let payload = SendMessageDraft {
+            chat_id: to.chat,
+            message_thread_id: to.topic,
+            draft_id,
+            text: message.text,
+            entities: message.entities.into_iter().map(entity).collect(),
+            can_stop: true,
+            keep_on_stop: true,
+        };
+        // A draft is disposable: the message must not wait for it for long.
+        Box::pin(async move { this.call("sendMessageDraft", &payload, this.tidying()).await.map(ignore) })
     }
 
     fn delete_messages(&self, from: ChatKey, message_ids: Vec<i64>) -> Called<()> {

@@ -47,6 +47,11 @@ pub enum TelegramError {
 }
 
 impl TelegramError {
+    /// Whether Telegram surely did nothing, and the same call may succeed later.
+    pub fn was_not_done(&self) -> bool {
+        matches!(self, Self::RetryAfter(_) | Self::Unreachable(_) | Self::Server(_))
+    }
+
     /// Whether the same call may succeed later without anyone's doing.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::RetryAfter(_) | Self::Unreachable(_) | Self::Uncertain(_) | Self::Server(_))
@@ -65,6 +70,9 @@ pub trait BotApi: Send + Sync {
 
     /// `editMessageText`.
     fn edit_message_text(&self, to: ChatKey, message_id: i64, message: Rendered) -> Called<()>;
+
+    /// `sendMessageDraft`, with a stop button.
+    fn send_message_draft(&self, to: ChatKey, draft_id: i64, message: Rendered) -> Called<()>;
 
     /// `deleteMessage` for one message, `deleteMessages` for more (at most 100).
     fn delete_messages(&self, from: ChatKey, message_ids: Vec<i64>) -> Called<()>;

@@ -58,8 +58,7 @@ async fn hand_in(batch: &[Value], offset: i64, intake: &dyn Intake) -> (i64, boo
     let mut chats: HashMap<Option<i64>, Vec<Update>> = HashMap::new();
     let ids: Vec<i64> = updates.iter().map(|update| update.id).collect();
     for update in updates {
-        let chat = update.message.as_ref().map(|message| message.chat);
-        chats.entry(chat).or_default().push(update);
+        chats.entry(update.chat()).or_default().push(update);
     }
     let verdicts = join_all(chats.into_values().map(|updates| in_order(updates, intake))).await;
     let taken: HashMap<i64, Verdict> = verdicts.into_iter().flatten().collect();

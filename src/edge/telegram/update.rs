@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::record::User;
 
 /// The kinds of updates this bot asks Telegram for (`allowed_updates`).
-pub const ALLOWED_UPDATES: [&str; 1] = ["message"];
+pub const ALLOWED_UPDATES: [&str; 2] = ["message", "stopped_message_generation"];
 
 /// One update, reduced to what the bot needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,19 @@ pub struct Update {
     pub kind: String,
     /// The message, when it is a `message` that names its chat and its id.
     pub message: Option<Message>,
+    /// The stop button, when it is a `stopped_message_generation` that names its chat and draft.
+    pub stopped: Option<StoppedDraft>,
+}
+
+/// The stop button of a draft was pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoppedDraft {
+    /// Telegram's id of the chat.
+    pub chat: i64,
+    /// The topic, where there is one.
+    pub topic: Option<i32>,
+    /// The draft that it stood under.
+    pub draft_id: i64,
 }
 
 /// A message, reduced to what the bot needs.
@@ -109,7 +122,14 @@ impl Update {
     pub fn from_value(value: &Value) -> Result<Self, NoUpdate> {
         let id = value.get("update_id").and_then(Value::as_i64).ok_or(NoUpdate::NoId)?;
         let message = value.get("message").and_then(read_message);
-        Ok(Self { id, kind: kind(value), message })
+        let stopped = value.get("stopped_message_generation").and_then(read_stopped);
+        Ok(Self { id, kind: kind(value), message, stopped })
+    }
+
+    /// The chat that it is about, where it is of a kind that is handled.
+    pub fn chat(&self) -> Option<i64> {
+        let stopped = self.stopped.map(|stopped| stopped.chat);
+        self.message.as_ref().map(|message| message.chat).or(stopped)
     }
 }
 
@@ -137,6 +157,14 @@ fn read_message(message: &Value) -> Option<Message> {
         date_s: message["date"].as_i64().unwrap_or(0),
         content: read_content(message),
     })
+}
+
+fn read_stopped(stopped: &Value) -> Option<StoppedDraft> {
+    let topic = stopped["message_thread_id"].as_i64().and_then(|topic| i32::try_from(topic).ok());
+    let draft_id = &stopped["draft_id"];
+    // Documented as a number, sent as a text (field).
+    let draft_id = draft_id.as_i64().or_else(|| draft_id.as_str()?.parse().ok())?;
+    Some(StoppedDraft { chat: stopped["chat"]["id"].as_i64()?, topic, draft_id })
 }
 
 fn read_user(user: &Value) -> Option<User> {
@@ -191,6 +219,19 @@ mod tests {
         assert_eq!(content(json!({"photo": [], "caption": "look"})), Content::Other("photo"));
         assert_eq!(content(json!({"location": {}, "venue": {}})), Content::Other("place"));
         assert_eq!(content(json!({"new_chat_title": "x"})), Content::Service);
+    }
+
+    #[test]
+    fn the_stop_button_names_its_draft() {
+        for id in [json!(7), json!("7")] {
+            let pressed = json!({"chat": {"id": 5}, "draft_id": id});
+            let update = json!({"update_id": 1, "stopped_message_generation": pressed});
+            let update = Update::from_value(&update).unwrap();
+            assert_eq!(update.stopped, Some(StoppedDraft { chat: 5, topic: None, draft_id: 7 }));
+            assert_eq!((update.chat(), update.kind.as_str()), (Some(5), "stopped_message_generation"));
+        }
+        let odd = json!({"update_id": 1, "stopped_message_generation": {"draft_id": 7}});
+        assert_eq!(Update::from_value(&odd).unwrap().stopped, None);
     }
 
     #[test]

@@ -167,6 +167,14 @@ impl BotApi for MemoryTelegram {
         done(call, "message is not modified")
     }
 
+    fn send_message_draft(&self, to: ChatKey, draft_id: i64, message: Rendered) -> Called<()> {
+        let mut params = text_of(&message);
+        params["draft_id"] = json!(draft_id);
+        params["can_stop"] = json!(true);
+        params["keep_on_stop"] = json!(true);
+        done(self.call(to, "sendMessageDraft", params), "\0")
+    }
+
     fn delete_messages(&self, from: ChatKey, message_ids: Vec<i64>) -> Called<()> {
         let call = match message_ids.as_slice() {
             [one] => self.call(from, "deleteMessage", json!({"message_id": one})),

@@ -68,6 +68,9 @@ pub struct When {
     /// The user sends this instead of text: `photo`, `sticker` or `voice`.
     #[serde(default)]
     pub user_sends: Option<String>,
+    /// The user presses the stop button of the draft.
+    #[serde(default)]
+    pub user_stops_draft: bool,
     /// Telegram brings the chat's last update once more.
     #[serde(default)]
     pub update_comes_again: bool,

@@ -198,6 +198,9 @@ fn happen(house: &House, event: &When) {
         if let Some(what) = &event.user_sends {
             deliver(house, house.telegram.send(key, USER, attachment(what)));
         }
+        if event.user_stops_draft {
+            deliver(house, house.telegram.stop_draft(key));
+        }
         if event.update_comes_again {
             house.deliver_again(chat);
         }

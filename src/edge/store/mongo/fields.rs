@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::chat::{ChatMessage, Usage};
 use crate::domain::ids::ChatKey;
-use crate::domain::record::{Answer, Outcome, Part, State, Timings};
+use crate::domain::record::{Answer, Ledger, Outcome, Part, State, Timings};
 use crate::edge::store::{Filter, StoreError};
 
 #[derive(Serialize)]
@@ -32,13 +32,26 @@ pub(super) fn of_answer(answer: &Answer) -> impl Serialize {
 }
 
 #[derive(Serialize)]
-struct DeliveryFields<'a> {
+struct LedgerFields<'a> {
     delivery: &'a [Part],
+    status: &'a [i64],
+    closed_until_ms: Option<i64>,
 }
 
 /// What a ledger sets.
-pub(super) fn of_delivery(delivery: &[Part]) -> impl Serialize {
-    DeliveryFields { delivery }
+pub(super) fn of_ledger(ledger: &Ledger) -> impl Serialize {
+    let Ledger { delivery, status, closed_until_ms } = ledger;
+    LedgerFields { delivery, status, closed_until_ms: *closed_until_ms }
+}
+
+#[derive(Serialize)]
+struct MessagesFields<'a> {
+    messages: &'a [ChatMessage],
+}
+
+/// What a turn in progress sets.
+pub(super) fn of_messages(messages: &[ChatMessage]) -> impl Serialize {
+    MessagesFields { messages }
 }
 
 #[derive(Serialize)]
@@ -47,6 +60,7 @@ struct OutcomeFields<'a> {
     failure: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<&'a [Part]>,
+    status: [i64; 0],
     timings: Timings,
 }
 
@@ -56,6 +70,7 @@ pub(super) fn of_outcome(outcome: &Outcome) -> impl Serialize {
         state: outcome.state,
         failure: outcome.failure.as_deref(),
         delivery: outcome.delivery.as_deref(),
+        status: [],
         timings: outcome.timings,
     }
 }
@@ -68,6 +83,11 @@ pub(super) fn document(fields: &impl Serialize) -> Result<Document, StoreError> 
     serialize_to_raw_document_buf(&HumanReadable(fields))
         .and_then(Document::try_from)
         .map_err(|error| StoreError::Refused(format!("could not write a value as BSON: {error}")))
+}
+
+/// A filter for the turns of a bot that are owed.
+pub(super) fn of_unfinished(bot: i64) -> Document {
+    doc! { "bot": bot, "state": { "$in": ["accepted", "answered"] } }
 }
 
 /// A filter for one conversation.

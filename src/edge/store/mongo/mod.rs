@@ -19,8 +19,9 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
+use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
+use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
 use errors::during;
 
 /// How long one call may take before it counts as failed: longer than the driver's own waits.
@@ -114,8 +115,16 @@ impl Store for MongoStore {
         self.with(|inside| async move { inside.update(id, &fields::of_answer(&answer)).await })
     }
 
-    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()> {
-        self.with(move |inside| async move { inside.update(id, &fields::of_delivery(&delivery)).await })
+    fn save_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+        self.with(move |inside| async move { inside.update(id, &fields::of_ledger(&ledger)).await })
+    }
+
+    fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {
+        self.with(move |inside| async move { inside.update(id, &fields::of_messages(&messages)).await })
+    }
+
+    fn count_panic(&self, bot: i64) -> Stored<()> {
+        self.with(move |inside| async move { inside.count_panic(bot).await })
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {

@@ -33,8 +33,7 @@ impl Inside {
     }
 
     pub(super) async fn unfinished(&self, bot: i64) -> Result<Vec<StoredTurn>, StoreError> {
-        let owed = doc! { "bot": bot, "state": { "$in": ["accepted", "answered"] } };
-        self.all(owed, doc! { "chat": 1, "seq": 1, "topic": 1 }).await
+        self.all(fields::of_unfinished(bot), doc! { "chat": 1, "seq": 1, "topic": 1 }).await
     }
 
     pub(super) async fn turn(&self, id: TurnId) -> Result<Option<StoredTurn>, StoreError> {

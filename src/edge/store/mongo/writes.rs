@@ -57,6 +57,12 @@ impl Inside {
         Ok(within("read the last turn of a chat", find).await?.map(|turn| turn.place()))
     }
 
+    /// Adds a panic to every unfinished turn of the bot.
+    pub(super) async fn count_panic(&self, bot: i64) -> Result<(), StoreError> {
+        let counted = self.turns.update_many(fields::of_unfinished(bot), doc! { "$inc": { "panics": 1 } });
+        within("count a panic", counted).await.map(|_| ())
+    }
+
     /// Sets these fields of a turn and no others.
     pub(super) async fn update(&self, id: TurnId, changed: &impl Serialize) -> Result<(), StoreError> {
         let set = doc! { "$set": fields::document(changed)? };

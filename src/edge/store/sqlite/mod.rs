@@ -18,8 +18,9 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
+use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, Part, StoredTurn};
+use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
 use reader::Reader;
 use writer::Writer;
 
@@ -88,8 +89,16 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| writes::save_answer(connection, id, &answer))
     }
 
-    fn save_delivery(&self, id: TurnId, delivery: Vec<Part>) -> Stored<()> {
-        self.writer.run(move |connection| writes::save_delivery(connection, id, &delivery))
+    fn save_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+        self.writer.run(move |connection| writes::save_delivery(connection, id, &ledger))
+    }
+
+    fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {
+        self.writer.run(move |connection| writes::save_messages(connection, id, &messages))
+    }
+
+    fn count_panic(&self, bot: i64) -> Stored<()> {
+        self.writer.run(move |connection| writes::count_panic(connection, bot))
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {

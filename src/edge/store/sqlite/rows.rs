@@ -11,13 +11,16 @@ use crate::domain::record::StoredTurn;
 
 /// The columns that [`turn`] reads.
 pub(super) const COLUMNS: &str = "_id, bot, chat, topic, user, message_id, date_s, seq, session, kind, \
-                                  state, failure, stopped, messages, delivery, usage, timings";
+                                  state, failure, stopped, messages, delivery, status, closed_until_ms, \
+                                  panics, usage, timings";
 
 const INSERT: &str = "
     INSERT INTO turns (_id, bot, chat, topic, user, user_id, message_id, date_s, seq, session, kind,
-                       state, failure, stopped, messages, delivery, usage, timings)
+                       state, failure, stopped, messages, delivery, status, closed_until_ms, panics,
+                       usage, timings)
     VALUES (:_id, :bot, :chat, :topic, :user, :user_id, :message_id, :date_s, :seq, :session, :kind,
-            :state, :failure, :stopped, :messages, :delivery, :usage, :timings)";
+            :state, :failure, :stopped, :messages, :delivery, :status, :closed_until_ms, :panics,
+            :usage, :timings)";
 
 /// Adds a turn.
 pub(super) fn insert(connection: &Connection, turn: &StoredTurn) -> Result<(), StoreError> {
@@ -40,6 +43,9 @@ pub(super) fn insert(connection: &Connection, turn: &StoredTurn) -> Result<(), S
         ":stopped": turn.stopped,
         ":messages": json(&turn.messages)?,
         ":delivery": json(&turn.delivery)?,
+        ":status": json(&turn.status)?,
+        ":closed_until_ms": turn.closed_until_ms,
+        ":panics": turn.panics,
         ":usage": turn.usage.as_ref().map(json).transpose()?,
         ":timings": json(&turn.timings)?,
     });
@@ -72,6 +78,9 @@ fn read(row: &Row, id: &str) -> Result<StoredTurn, StoreError> {
         stopped: get(row, "stopped")?,
         messages: get_json(row, "messages")?,
         delivery: get_json(row, "delivery")?,
+        status: get_json(row, "status")?,
+        closed_until_ms: get(row, "closed_until_ms")?,
+        panics: get(row, "panics")?,
         usage: get::<Option<String>>(row, "usage")?.map(|text| parse(&text, "usage")).transpose()?,
         timings: get_json(row, "timings")?,
     })

@@ -13,7 +13,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What each version adds to the one before; the file's `user_version` counts those it has.
 ///
 /// Only ever add to the end: files with the earlier steps are out there.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE turns (
         _id        TEXT    NOT NULL PRIMARY KEY,
         bot        INTEGER NOT NULL,
@@ -38,7 +39,13 @@ const STEPS: &[&str] = &["
     CREATE INDEX turns_unfinished ON turns (bot, chat, seq) WHERE state IN ('accepted', 'answered');
     CREATE INDEX turns_session ON turns (session, seq);
     CREATE INDEX turns_user ON turns (user_id, session);
-"];
+",
+    "
+    ALTER TABLE turns ADD COLUMN status TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE turns ADD COLUMN closed_until_ms INTEGER;
+    ALTER TABLE turns ADD COLUMN panics INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// Sets up the connection that writes: what is committed stays, whatever happens to the machine.
 pub(super) fn prepare_file(connection: Connection) -> Result<Connection, StoreError> {

@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::errors::during;
 use super::{Recorded, StoreError, rows};
+use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, NewTurn, Outcome, Part, Place, State, StoredTurn, place_after};
+use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, Place, State, StoredTurn, place_after};
 
 /// Adds a turn at the end of its conversation unless it is there already.
 pub(super) fn record(connection: &Connection, new: NewTurn) -> Result<Recorded, StoreError> {
@@ -54,26 +55,48 @@ pub(super) fn save_answer(connection: &Connection, id: TurnId, answer: &Answer) 
 }
 
 /// Writes the ledger and nothing else.
-pub(super) fn save_delivery(
+pub(super) fn save_delivery(connection: &Connection, id: TurnId, ledger: &Ledger) -> Result<(), StoreError> {
+    const UPDATE: &str = "UPDATE turns SET delivery = :delivery, status = :status,
+                          closed_until_ms = :closed_until_ms WHERE _id = :_id";
+    let failed = during("save a delivery ledger");
+    let changed = connection.prepare_cached(UPDATE).map_err(&failed)?.execute(named_params! {
+        ":_id": id.to_string(),
+        ":delivery": rows::json(&ledger.delivery)?,
+        ":status": rows::json(&ledger.status)?,
+        ":closed_until_ms": ledger.closed_until_ms,
+    });
+    on_record(id, changed.map_err(&failed)?)
+}
+
+/// Writes the messages of a turn in progress and nothing else.
+pub(super) fn save_messages(
     connection: &Connection,
     id: TurnId,
-    delivery: &[Part],
+    messages: &[ChatMessage],
 ) -> Result<(), StoreError> {
-    let failed = during("save a delivery ledger");
+    let failed = during("save the messages of a turn");
     let mut update = connection
-        .prepare_cached("UPDATE turns SET delivery = :delivery WHERE _id = :_id")
+        .prepare_cached("UPDATE turns SET messages = :messages WHERE _id = :_id")
         .map_err(&failed)?;
     let changed = update.execute(named_params! {
         ":_id": id.to_string(),
-        ":delivery": rows::json(&delivery)?,
+        ":messages": rows::json(&messages)?,
     });
     on_record(id, changed.map_err(&failed)?)
+}
+
+/// Adds a panic to every unfinished turn of the bot.
+pub(super) fn count_panic(connection: &Connection, bot: i64) -> Result<(), StoreError> {
+    const UPDATE: &str = "UPDATE turns SET panics = panics + 1
+                          WHERE bot = ? AND state IN ('accepted', 'answered')";
+    let failed = during("count a panic");
+    connection.prepare_cached(UPDATE).map_err(&failed)?.execute([bot]).map(|_| ()).map_err(&failed)
 }
 
 /// Writes how it ended and leaves the answer alone.
 pub(super) fn save_outcome(connection: &Connection, id: TurnId, outcome: &Outcome) -> Result<(), StoreError> {
     const UPDATE: &str = "UPDATE turns SET state = :state, failure = :failure,
-                          delivery = ifnull(:delivery, delivery),
+                          delivery = ifnull(:delivery, delivery), status = '[]',
                           timings = :timings WHERE _id = :_id";
     let failed = during("save an outcome");
     let changed = connection.prepare_cached(UPDATE).map_err(&failed)?.execute(named_params! {

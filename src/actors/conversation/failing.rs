@@ -1,0 +1,70 @@
+//! What is done about a model call that failed.
+
+use std::time::Duration;
+
+use actix::{AsyncContext, Context};
+
+use super::Conversation;
+use crate::domain::commands;
+use crate::domain::retry::Remedy;
+use crate::domain::turn::Failure;
+use crate::edge::llm::ModelError;
+
+impl Conversation {
+    /// A call failed that was asked for so: streamed, with tools.
+    pub(super) fn call_failed(&mut self, error: &ModelError, asked: (bool, bool), ctx: &mut Context<Self>) {
+        self.with.breaker.report(!error.is_of_the_provider());
+        match self.remedy(error) {
+            Remedy::TryAgain(wait_ms) => self.ask_after(wait_ms, asked, error, ctx),
+            Remedy::Continue(wait_ms) => {
+                if let Some(turn) = self.running.as_mut().and_then(|running| running.turn.as_mut()) {
+                    turn.continue_answer();
+                }
+                self.ask_after(wait_ms, (true, false), error, ctx);
+            }
+            Remedy::GiveUp => {
+                let for_user = if self.has_begun() { commands::BROKE_OFF } else { error.for_user() };
+                self.fail(Failure::told(error.to_string(), for_user), ctx);
+            }
+        }
+    }
+
+    fn remedy(&mut self, error: &ModelError) -> Remedy {
+        let begun = self.has_begun();
+        let Some(running) = self.running.as_mut().filter(|_| error.is_passing()) else {
+            return Remedy::GiveUp;
+        };
+        let since_ms = running.asked_at_ms.map_or(0, |asked| self.with.clock.since_ms(asked));
+        let turn = running.stored.id;
+        running.failures.remedy(self.settings.retry, turn, begun, error.wait_ms(), since_ms)
+    }
+
+    /// Whether some of what the failed call was to bring is there.
+    fn has_begun(&self) -> bool {
+        let turn = self.running.as_ref().and_then(|running| running.turn.as_ref());
+        turn.is_some_and(|turn| turn.spoke())
+    }
+
+    fn ask_after(
+        &mut self,
+        wait_ms: u64,
+        (streamed, with_tools): (bool, bool),
+        error: &ModelError,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(running) = &mut self.running else { return };
+        let turn = running.stored.id;
+        tracing::warn!(chat = %self.key, %turn, "the model is asked again in {wait_ms} ms: {error}");
+        let asked = ctx.run_later(Duration::from_millis(wait_ms), move |this, ctx| {
+            if this.is_at(Some(turn)) {
+                this.call_model(streamed, with_tools, ctx);
+            }
+        });
+        running.call = Some(asked);
+    }
+
+    /// What the user is told when the model is not asked at all.
+    pub(super) fn away(&self) -> &'static str {
+        if self.has_begun() { commands::BROKE_OFF } else { commands::MODEL_AWAY }
+    }
+}
