@@ -46,3 +46,7 @@ flows:
 faults: export TURNS KILLS SEED STORE
 faults:
 	$(CARGO) test --locked --test faults -- --ignored --exact --nocapture nothing_is_lost_in_a_long_run
+
+# Feed the parsers anything: `make fuzz TARGET=markdown_cut RUNS=1000000`; all of them, for short, by default.
+fuzz:
+	CARGO="$(CARGO)" tests/fuzz/run "$(TARGET)" $(or $(RUNS),20000)

@@ -107,6 +107,14 @@ fn on_record(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
         (Wanted::Failure, Some(stored)) if !stored.is_empty() => {
             found.add("partial", id, format!("stored is {stored:?}"));
         }
+        (Wanted::BrokenOff(begun), Some(stored))
+            if stored.len() <= begun.len() || !stored.starts_with(begun) =>
+        {
+            found.add("partial", id, format!("stored is {stored:?}"));
+        }
+        (Wanted::BrokenOff(_), Some(stored)) if turn.state == State::Failed => {
+            found.add("partial", id, format!("it failed, and stored is {stored:?}"));
+        }
         _ => {}
     }
     on_screen(chat, said, turn, found);

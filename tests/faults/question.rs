@@ -8,6 +8,8 @@ use super::plan::Random;
 pub const BOT: i64 = 77;
 /// Conversations.
 pub const CHATS: usize = 50;
+/// Where a stream breaks off, in characters.
+const BREAK_CHARS: usize = 500;
 /// Whoever writes in a group.
 const MEMBER: i64 = 42;
 
@@ -33,6 +35,9 @@ pub enum Wanted {
     Answer(String),
     /// No answer: the model fails for good.
     Failure,
+    /// The model breaks off after these words. Asked to go on it either fails again, or does so with
+    /// words of its own.
+    BrokenOff(String),
     /// A command's fixed text.
     Fixed(&'static str),
 }
@@ -83,8 +88,8 @@ impl Question {
             }
             11..13 => {
                 let words = answer(chat, number, 90);
-                let text = format!("{head} #first=20 #tool=1 #break=500 #say={words}");
-                Self { text, wanted: Wanted::Failure }
+                let text = format!("{head} #first=20 #tool=1 #break={BREAK_CHARS} #say={words}");
+                Self { text, wanted: Wanted::BrokenOff(words.chars().take(BREAK_CHARS).collect()) }
             }
             _ => Self::answered(&head, chat, number, random),
         }
