@@ -10,6 +10,8 @@ mod bot;
 mod chat;
 #[path = "faults/check.rs"]
 mod check;
+#[path = "faults/lives.rs"]
+mod lives;
 #[path = "support/mongo.rs"]
 #[allow(dead_code, reason = "some of it is for tests/store.rs and tests/wire.rs")]
 mod mongo;
@@ -21,6 +23,8 @@ mod question;
 mod report;
 #[path = "faults/run.rs"]
 mod run;
+#[path = "faults/settings.rs"]
+mod settings;
 #[path = "faults/store.rs"]
 mod store;
 #[path = "faults/tools.rs"]

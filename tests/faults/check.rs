@@ -4,13 +4,11 @@ use brigade::domain::chat::Role;
 use brigade::domain::commands::{BEGUN_AGAIN, HELP, MAYBE_LOST, RESTARTED};
 use brigade::domain::ids::TurnId;
 use brigade::domain::record::{State, StoredTurn};
-use brigade::sandbox::telegram::CallRecord;
 
 use super::chat::{self, Chat, is_status};
-use super::plan::Ending;
-use super::question::{BOT, Said, Wanted, words_in};
+use super::lives;
+use super::question::{Said, Wanted, words_in};
 use super::run::{Death, Run};
-use super::tools::{RanAgain, ran_again};
 use super::weather::SLOW_MOST_MS;
 
 /// Something that never happens, and did.
@@ -47,9 +45,7 @@ pub async fn all(run: &Run) -> Vec<Breach> {
         left_behind(&chat, &mut found);
         begun_again(&chat, &mut found);
     }
-    windows(run, &mut breaches);
-    tools(run, &mut breaches);
-    lives(run, &mut breaches);
+    lives::all(run, &mut breaches);
     breaches
 }
 
@@ -83,10 +79,14 @@ fn answer(turn: &StoredTurn) -> Option<&str> {
     last.content.as_deref().filter(|_| last.tool_calls.is_empty())
 }
 
+fn panicked(turn: &StoredTurn) -> bool {
+    turn.failure.as_deref().is_some_and(|why| why.contains("panicked"))
+}
+
 /// A turn has ended as it had to, with the whole answer or with none.
 fn on_record(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<'_>) {
     let id = Some(turn.id);
-    let panicked = turn.failure.as_deref().is_some_and(|why| why.contains("panic"));
+    let panicked = panicked(turn);
     match (&said.wanted, turn.state) {
         (_, State::Accepted | State::Answered) => {
             return found.add("ended", id, format!("it is still {:?}", turn.state));
@@ -138,7 +138,8 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
     let is_copy = |id: &&i64| !ledger.contains(id) && !chat.was_kept_off_record(**id);
     let copies: Vec<_> = standing.iter().filter(is_copy).collect();
     let last_ms = standing.iter().filter_map(|id| chat.shown_ms.get(id)).max().copied().unwrap_or(0);
-    let allowed = chat.uncertain_sends(said, last_ms);
+    // A panic between a send and its confirmation ends the turn without a word of the message.
+    let allowed = chat.uncertain_sends(said, last_ms) + usize::from(panicked(turn));
     if copies.len() > allowed {
         let what = format!(
             "messages {copies:?} show words of it and are not of its ledger {ledger:?}; {allowed} sends were uncertain"
@@ -191,8 +192,7 @@ fn told(chat: &Chat<'_>, found: &mut Found<'_>) {
 }
 
 fn told_between(chat: &Chat<'_>, failed: &[&StoredTurn], (from, to): (i64, i64), found: &mut Found<'_>) {
-    let is_panic = |turn: &&&StoredTurn| turn.failure.as_deref().is_some_and(|why| why.contains("panicked"));
-    let panics = failed.iter().filter(is_panic).count();
+    let panics = failed.iter().filter(|turn| panicked(turn)).count();
     // Those that one panic ended are told of together.
     let wanted = failed.len() - panics + usize::from(panics > 0);
     let between = chat.standing.iter().filter(|message| (from + 1..to).contains(&message.message_id));
@@ -257,54 +257,5 @@ fn begun_again(chat: &Chat<'_>, found: &mut Found<'_>) {
     let said = chat.standing.iter().filter(|message| message.text == BEGUN_AGAIN).count();
     if said < begun.len() {
         found.add("begun", None, format!("{begun:?} were begun again and {said} times that was said"));
-    }
-}
-
-/// What a tool found is not asked for again after a restart.
-fn tools(run: &Run, breaches: &mut Vec<Breach>) {
-    for RanAgain { chat, call, lives } in ran_again(run) {
-        let what = format!("{call} ran in life {} and again in life {}", lives.0, lives.1);
-        breaches.push(Breach { rule: "tools", chat, turn: None, what });
-    }
-}
-
-/// Nothing is sent in a window that the same life of the bot was told of.
-fn windows(run: &Run, breaches: &mut Vec<Breach>) {
-    let windows = run.sandbox.world().flood_windows(BOT);
-    for call in run.sandbox.world().calls().iter().filter(|call| call.inside_window) {
-        let began_ms = began_ms(run, call);
-        let knew = windows.iter().any(|window| {
-            let inside = window.opened_ms <= call.at_ms && call.at_ms <= window.until_ms;
-            inside && window.chat == call.chat && window.opened_ms >= began_ms
-        });
-        if knew {
-            let what = format!("{} at {} ms, inside a window", call.method, call.at_ms);
-            breaches.push(Breach { rule: "window", chat: call.chat, turn: None, what });
-        }
-    }
-}
-
-fn began_ms(run: &Run, call: &CallRecord) -> u64 {
-    let of_life = run.deaths.iter().find(|death| call.at_ms <= death.at_ms);
-    of_life.map_or(0, |death| death.began_ms)
-}
-
-/// Nobody panicked who was not told to, and whoever was told to stop did so in order.
-fn lives(run: &Run, breaches: &mut Vec<Breach>) {
-    for life in 1..=run.lives.count {
-        let log = run.lives.log(life);
-        for line in log.lines().filter(|line| line.contains("panicked at")) {
-            if !line.contains("src/failpoint.rs") {
-                let what = format!("in life {life}: {line}");
-                breaches.push(Breach { rule: "panic", chat: None, turn: None, what });
-            }
-        }
-    }
-    for (position, death) in run.deaths.iter().enumerate() {
-        let told = matches!(death.ending, None | Some(Ending::Told { .. }));
-        if told && death.status.code() != Some(0) {
-            let what = format!("life {} was told to stop and ended with {}", position + 1, death.status);
-            breaches.push(Breach { rule: "stop", chat: None, turn: None, what });
-        }
     }
 }
