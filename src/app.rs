@@ -6,6 +6,7 @@
 
 mod breaker;
 mod limiter;
+mod shards;
 pub mod topology;
 
 use std::cell::{Cell, RefCell};
@@ -24,26 +25,27 @@ use tokio::task::AbortHandle;
 use crate::actors::chunker::{Chunker, ChunkerPorts, ChunkerSettings};
 use crate::actors::conversation::{Conversation, ConversationPorts, ConversationSettings, Faculties};
 use crate::actors::heartbeat::{Heartbeat, HeartbeatSettings};
-use crate::actors::ingress::{Ingress, IngressPorts, IngressSettings, ToConversation};
+use crate::actors::ingress::{Ingress, IngressPorts, IngressSettings, Shard, ToConversation};
 use crate::actors::outbox::{Outbox, OutboxPorts, OutboxSettings};
 use crate::actors::persistence::Persistence;
 use crate::config::Config;
 use crate::domain::cutting::Streaming;
 use crate::domain::history::Limits;
 use crate::domain::ids::ChatKey;
-use crate::domain::pacing::{Pacer, Rates};
+use crate::domain::pacing::Pacer;
 use crate::domain::retry::RetryRules;
 use crate::domain::turn::TurnRules;
 use crate::edge::intake::{Intake, Verdict};
-use crate::edge::store::Store;
+use crate::edge::store::{Store, StoreError};
 use crate::edge::telegram::BotApi;
 use crate::edge::telegram::bot_api::Identity;
 use crate::edge::telegram::update::Update;
 pub use breaker::SharedBreaker;
-use limiter::Limiter;
+pub use limiter::Limiter;
+pub use shards::Shards;
 
 use crate::messages::{Drain, StationLost, TakeUpdate};
-use crate::port::{Port, Station, Told};
+use crate::port::{Port, Station, Told, recent_flow};
 
 /// The tracing target of stations that start and end.
 pub const STATIONS: &str = "stations";
@@ -62,6 +64,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     /// The model, the tools and the clock; only the Conversation gets them.
     pub faculties: Faculties,
+    /// How fast Telegram may be called: the one thing that all shards share.
+    pub pacer: Arc<dyn Pacer>,
 }
 
 /// What the actors need to know.
@@ -79,19 +83,20 @@ pub struct Settings {
     pub heartbeat: HeartbeatSettings,
     /// For every Outbox.
     pub outbox: OutboxSettings,
-    /// How fast Telegram may be called.
-    pub rates: Rates,
 }
 
 impl Settings {
     /// What the actors need to know, from the settings that people write.
     pub fn from_config(config: &Config, bot: &Identity, instructions: Arc<str>) -> Self {
-        let Config { llm, delivery, pacing, heartbeat, history, http, .. } = config;
+        let Config { llm, delivery, heartbeat, history, http, conversation, .. } = config;
         Self {
             ingress: IngressSettings {
                 bot: bot.id,
                 bot_username: bot.username.clone(),
                 max_turns_in_flight: http.max_turns_in_flight,
+                max_turns_per_chat: http.max_turns_per_chat,
+                idle: Duration::from_millis(conversation.idle_ms),
+                shard: Shard::default(),
             },
             conversation: Arc::new(ConversationSettings {
                 instructions,
@@ -126,7 +131,6 @@ impl Settings {
                 merge_above_chars: delivery.merge_above_chars,
                 uncertain: delivery.uncertain,
             },
-            rates: pacing.rates(),
         }
     }
 }
@@ -135,7 +139,7 @@ impl Settings {
 pub struct App {
     door: Door,
     drain: Port<Drain>,
-    lost: Rc<Notify>,
+    lost: Arc<Notify>,
 }
 
 impl App {
@@ -143,18 +147,16 @@ impl App {
     /// taken up: only then may updates come, or a turn could begin twice. Needs a `LocalSet` or an
     /// actix `System` around it.
     pub async fn start(world: World, settings: Settings) -> Self {
-        let lost = Rc::new(Notify::new());
+        let lost = Arc::new(Notify::new());
         let (recovered, recovery) = oneshot::channel();
         let (ingress_context, ingress) = station::<Ingress>();
         let (persistence_context, persistence) = station::<Persistence>();
         let clock = world.faculties.clock;
         let store = world.store.clone();
         let ingress_settings = settings.ingress.clone();
-        let pacer = Arc::new(Limiter::new(settings.rates, clock));
         let floor = Floor {
             world,
             settings,
-            pacer,
             crews: Cell::default(),
             ingress: ingress.clone(),
             persistence: persistence.clone(),
@@ -213,11 +215,23 @@ impl Intake for Door {
     }
 }
 
+/// The whole server has panicked: counts it in the turns that were being worked on, the first
+/// unfinished of each chat. A turn that has brought the server down again and again is not taken up
+/// any more.
+///
+/// # Errors
+/// [`StoreError`] when the store does not take it.
+pub async fn count_panic(store: &dyn Store, bot: i64) -> Result<(), StoreError> {
+    let mut turns = store.unfinished(bot).await?;
+    turns.sort_by_key(|turn| (turn.key(), turn.seq));
+    turns.dedup_by_key(|turn| turn.key());
+    store.count_panic(turns.iter().map(|turn| turn.id).collect()).await
+}
+
 /// What is needed to start a conversation's stations.
 struct Floor {
     world: World,
     settings: Settings,
-    pacer: Arc<dyn Pacer>,
     /// Crews started so far.
     crews: Cell<u64>,
     ingress: Addr<Ingress>,
@@ -248,7 +262,7 @@ impl Floor {
         let (outbox_context, outbox) = station::<Outbox>();
         self.crews.set(self.crews.get() + 1);
         let crew = Crew::new(key, self.crews.get(), &self.ingress);
-        let World { api, faculties, .. } = &self.world;
+        let World { api, faculties, pacer, .. } = &self.world;
         let settings = &self.settings;
 
         let ports = OutboxPorts {
@@ -264,7 +278,7 @@ impl Floor {
         crew.join(
             "outbox",
             outbox_context,
-            Outbox::new(key, ports, api.clone(), self.pacer.clone(), self.outbox_settings(key)),
+            Outbox::new(key, ports, api.clone(), pacer.clone(), self.outbox_settings(key)),
         );
 
         let thinking = strong(heartbeat_at, outbox_at, &outbox);
@@ -329,7 +343,8 @@ impl Crew {
     fn join<A: Actor<Context = Context<A>>>(&self, role: &'static str, context: Context<A>, actor: A) {
         let (key, crew, members, lost) = (self.key, self.number, self.members.clone(), self.lost.clone());
         let member = spawn(Station::of(role, key), context, actor, move || {
-            tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up");
+            let flow = recent_flow(key);
+            tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up; what its stations said last: {flow}");
             for member in members.borrow_mut().drain(..) {
                 member.abort();
             }
@@ -406,7 +421,7 @@ fn spawn_shared<A: Actor<Context = Context<A>>>(
     at: Station,
     context: Context<A>,
     actor: A,
-    lost: Rc<Notify>,
+    lost: Arc<Notify>,
 ) {
     spawn(at, context, actor, move || {
         tracing::error!("{at} panicked: the server can't go on");

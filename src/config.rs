@@ -39,8 +39,12 @@ pub struct Config {
     pub pacing: Pacing,
     /// "Thinking...".
     pub heartbeat: Heartbeat,
+    /// Conversations in memory.
+    pub conversation: Conversation,
     /// What the model is told of the conversation so far.
     pub history: History,
+    /// Threads.
+    pub runtime: Runtime,
     /// The orderly end.
     pub shutdown: Shutdown,
     /// What is logged.
@@ -123,6 +127,10 @@ pub struct Http {
     pub max_body_bytes: usize,
     /// Turns in flight; more updates are refused until one has ended.
     pub max_turns_in_flight: usize,
+    /// Turns in flight of one chat or topic; more of its updates are refused until one has ended.
+    pub max_turns_per_chat: usize,
+    /// How long a webhook's body may take to come.
+    pub body_timeout_ms: u64,
 }
 
 /// `[delivery]`
@@ -169,7 +177,7 @@ pub struct Pacing {
     pub delete_every_ms: u64,
     /// Its burst.
     pub delete_burst: u32,
-    /// Everything, over all chats.
+    /// Sends and edits over all chats; as many other calls come beside them.
     pub overall_every_ms: u64,
     /// Its burst.
     pub overall_burst: u32,
@@ -187,6 +195,32 @@ pub struct Heartbeat {
     pub max_beats: u32,
     /// How a beat shows.
     pub style: BeatStyle,
+}
+
+/// `[conversation]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conversation {
+    /// After so long without a turn a conversation leaves memory.
+    pub idle_ms: u64,
+}
+
+/// `[runtime]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runtime {
+    /// Threads over which the conversations are spread; 0 for one a core.
+    pub shards: usize,
+}
+
+impl Runtime {
+    /// The threads, counted.
+    pub fn shards(&self) -> usize {
+        match self.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            shards => shards,
+        }
+    }
 }
 
 /// `[history]`
@@ -263,6 +297,8 @@ impl Default for Http {
             port: 8080,
             max_body_bytes: 1_048_576,
             max_turns_in_flight: 10_000,
+            max_turns_per_chat: 50,
+            body_timeout_ms: 10_000,
         }
     }
 }
@@ -292,8 +328,8 @@ impl Default for Pacing {
             preview_burst: 5,
             delete_every_ms: 1_200,
             delete_burst: 2,
-            overall_every_ms: 40,
-            overall_burst: 5,
+            overall_every_ms: 35,
+            overall_burst: 1,
             recover_ms: 60_000,
         }
     }
@@ -324,6 +360,12 @@ impl Pacing {
 impl Default for Heartbeat {
     fn default() -> Self {
         Self { every_ms: 5_000, max_beats: 24, style: BeatStyle::Message }
+    }
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self { idle_ms: 600_000 }
     }
 }
 
@@ -373,6 +415,8 @@ impl Config {
         within("llm.max_answer_bytes", size(self.llm.max_answer_bytes), 1, 1 << 30);
         within("http.max_body_bytes", size(self.http.max_body_bytes), 1024, 1 << 30);
         within("http.max_turns_in_flight", size(self.http.max_turns_in_flight), 1, 10_000_000);
+        within("http.max_turns_per_chat", size(self.http.max_turns_per_chat), 1, 10_000_000);
+        within("http.body_timeout_ms", self.http.body_timeout_ms, 1, DAY_MS);
         within("delivery.chunk_chars", size(self.delivery.chunk_chars), 1, size(MESSAGE_UTF16));
         for (key, every_ms) in [
             ("pacing.private_every_ms", self.pacing.private_every_ms),
@@ -395,6 +439,8 @@ impl Config {
         }
         within("heartbeat.every_ms", self.heartbeat.every_ms, 100, DAY_MS);
         within("heartbeat.max_beats", self.heartbeat.max_beats.into(), 0, 10_000);
+        within("conversation.idle_ms", self.conversation.idle_ms, 1, 30 * DAY_MS);
+        within("runtime.shards", size(self.runtime.shards), 0, 1_024);
         within("history.max_turns", size(self.history.max_turns), 0, 10_000);
         within("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS);
         self.impossible_texts(&mut wrong);

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod edge;
 pub mod failpoint;
 pub mod flow;
+pub mod load;
 pub mod messages;
 pub mod port;
 pub mod sandbox;

@@ -93,16 +93,30 @@ pub struct UpdateRecorded {
     pub result: Result<Recorded, StoreError>,
 }
 
-/// From Ingress to Persistence, once at start. Answered by [`UnfinishedLoaded`].
+/// From Ingress to Persistence, at start and when a conversation's stations have panicked. Answered
+/// by [`UnfinishedLoaded`].
 pub struct LoadUnfinished {
     /// Whose turns.
     pub bot: i64,
+    /// Only those of a conversation that was lost, and which station panicked.
+    pub lost: Option<Lost>,
     /// Who asks.
     pub reply_to: Port<UnfinishedLoaded>,
 }
 
-/// From Persistence to Ingress: the turns that are owed from before a restart.
+/// A conversation whose stations have panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// Which one.
+    pub key: ChatKey,
+    /// The station that did.
+    pub role: &'static str,
+}
+
+/// From Persistence to Ingress: the turns that are owed, from before a restart or a panic.
 pub struct UnfinishedLoaded {
+    /// Whether they are those of a conversation that was lost.
+    pub lost: Option<Lost>,
     /// By chat and `seq`.
     pub turns: Vec<StoredTurn>,
 }
@@ -366,8 +380,8 @@ pub struct AbandonTurn {
     pub turn: StoredTurn,
     /// Why, for the operator.
     pub reason: String,
-    /// Whether the user is to be told: once for all turns that are lost together.
-    pub tell: bool,
+    /// What the user is told: once for all turns that are lost together.
+    pub notice: Option<&'static str>,
 }
 
 /// From Conversation to Chunker, when a turn ends early: what is not sent yet is dropped.

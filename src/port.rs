@@ -4,6 +4,8 @@
 //! line of the flow: who, to whom, and the message's own sentence. The production log, a test's
 //! snapshot and a bug report are made of these lines.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 
 use actix::dev::SendError;
@@ -95,7 +97,8 @@ impl<M: Told> Port<M> {
     /// # Errors
     /// When the message could not be delivered; what that means is the sender's decision.
     pub fn tell(&self, message: M) -> Result<(), Undelivered> {
-        write_line(self.from, self.to, Some(name_of::<M>()), &message, message.words());
+        remember(self.from, self.to, std::any::type_name::<M>());
+        write_line(self.from, self.to, Some(name_of::<M>), &message, message.words());
         let sent = match &self.line {
             Line::Strong(recipient) => recipient.try_send(message),
             Line::Weak(recipient) => match recipient.upgrade() {
@@ -147,19 +150,55 @@ pub fn witness(from: Station, to: Station, line: &dyn fmt::Display, words: Optio
     write_line(from, to, None, line, words);
 }
 
+/// Messages that are remembered for the report of a panic.
+const REMEMBERED: usize = 4_096;
+
+thread_local! {
+    /// The last messages of this thread's stations, as three words each: nothing is formatted for a
+    /// panic that does not come.
+    static RECENT: RefCell<VecDeque<(Station, Station, &'static str)>> = RefCell::default();
+}
+
+fn remember(from: Station, to: Station, message: &'static str) {
+    RECENT.with_borrow_mut(|recent| {
+        if recent.len() == REMEMBERED {
+            recent.pop_front();
+        }
+        recent.push_back((from, to, message));
+    });
+}
+
+/// The last messages from and to the stations of a conversation, oldest first, for the report of a
+/// panic.
+pub fn recent_flow(key: ChatKey) -> String {
+    let its_own = |station: &Station| station.key == Some(key);
+    let line = |(from, to, message): &(Station, Station, &str)| {
+        format!("{} → {} {}", from.role, to.role, last_word(message))
+    };
+    RECENT.with_borrow(|recent| {
+        let lines = recent.iter().filter(|(from, to, _)| its_own(from) || its_own(to)).map(line);
+        let lines: Vec<_> = lines.collect();
+        lines[lines.len().saturating_sub(20)..].join(", ")
+    })
+}
+
 fn write_line(
     from: Station,
     to: Station,
-    message: Option<&str>,
+    message: Option<fn() -> &'static str>,
     line: &dyn fmt::Display,
     words: Option<&str>,
 ) {
     let words = words.filter(|_| tracing::enabled!(target: FLOW, Level::TRACE));
-    tracing::debug!(target: FLOW, %from, %to, name = message, words, "{line}");
+    // The values are worked out only when somebody listens.
+    tracing::debug!(target: FLOW, %from, %to, name = message.map(|name| name()), words, "{line}");
 }
 
 /// The message's own name, without its modules.
 fn name_of<M>() -> &'static str {
-    let path = std::any::type_name::<M>();
+    last_word(std::any::type_name::<M>())
+}
+
+fn last_word(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
 }

@@ -15,14 +15,14 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::actors::conversation::Faculties;
-use crate::app::{App, Settings, SharedBreaker, World};
+use crate::app::{Limiter, Settings, Shards, SharedBreaker, World, count_panic};
 use crate::config::{Config, Http, Secrets};
 use crate::domain::commands;
 use crate::domain::time::Clock;
-use crate::edge::http::{Gate, WEBHOOK_PATH, routes};
-use crate::edge::llm::Model;
+use crate::edge::http::{BodyLimits, Gate, WEBHOOK_PATH, routes};
 use crate::edge::llm::chat_completions::{self, ChatCompletions};
 use crate::edge::store::mongo::MongoStore;
+use crate::edge::store::owner::Owner;
 use crate::edge::store::sqlite::SqliteStore;
 use crate::edge::store::{Store, StoreError};
 use crate::edge::telegram::TelegramError;
@@ -82,6 +82,15 @@ pub enum ServerError {
     /// The model's client can't be made.
     #[error("{0}")]
     Model(#[from] chat_completions::SettingsError),
+    /// A thread can't be had.
+    #[error("the actors can't be started: {0}")]
+    Shards(std::io::Error),
+    /// Another process serves the bot.
+    #[error(
+        "another process has taken this one's place, because this one did not say for a while that it was there; \
+         the other answers what is owed"
+    )]
+    Replaced,
     /// An actor that all chats share panicked.
     #[error("an actor that all chats share panicked; what is owed is taken up at the next start")]
     Lost,
@@ -96,14 +105,27 @@ impl ServerError {
 
 /// A running server.
 pub struct Server {
-    app: App,
+    app: Shards,
     api: BotApiClient,
     gate: Data<Gate>,
     store: Arc<dyn Store>,
     http: Option<ServerHandle>,
     poller: Option<JoinHandle<Result<(), TelegramError>>>,
     grace: Duration,
+    bot: i64,
+    owner: Owner,
+    /// Ends when another process has taken this one's place.
+    claim: JoinHandle<()>,
 }
+
+/// Between two times that this process says it is still there.
+const CLAIM_EVERY: Duration = Duration::from_secs(2);
+
+/// Between two looks whether another process still serves the bot.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// For the store to take the last writes, when everything else has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Server {
     /// Starts the server; waits for a store or a Telegram that can't be reached now. Runs in an
@@ -116,21 +138,22 @@ impl Server {
             Updates::Webhook { address, .. } => webhook_secret(secrets, address)?,
             Updates::Polling { .. } => String::new(),
         };
-        let (api, model, instructions) =
-            (bot_api(config, secrets)?, model(config, secrets)?, instructions(config)?);
+        let (api, instructions) = (bot_api(config, secrets)?, instructions(config)?);
+        model(config, secrets)?;
         let store = open_store(config, secrets, WhenAway::Wait).await?;
         let bot = until_reached("reach telegram", || api.get_me(), TelegramError::is_passing).await?;
         tracing::info!(bot = bot.id, "this is @{}", bot.username);
-        let world = World {
-            api: Arc::new(api.clone()),
-            store: store.clone(),
-            faculties: faculties(config, Arc::new(model)),
-        };
-        let app = App::start(world, Settings::from_config(config, &bot, instructions)).await;
-        let gate = Gate::new(app.intake(), secret, config.http.max_body_bytes);
+        let owner = Owner::this_process();
+        alone(store.as_ref(), bot.id, &owner).await?;
+        let claim = tokio::task::spawn_local(keep_claim(store.clone(), bot.id, owner.clone()));
+        let settings = Settings::from_config(config, &bot, instructions);
+        let worlds = worlds(config, secrets, store.clone(), &api).await?;
+        let app = Shards::start(bot.id, worlds, &settings).await.map_err(ServerError::Shards)?;
+        let gate = Gate::new(app.intake(), secret, body_limits(&config.http));
         let grace = Duration::from_millis(config.shutdown.grace_ms);
-        let mut server =
-            Self { app, api: api.clone(), gate: Data::new(gate), store, http: None, poller: None, grace };
+        let gate = Data::new(gate);
+        let (http, poller, bot) = (None, None, bot.id);
+        let mut server = Self { app, api: api.clone(), gate, store, http, poller, grace, bot, owner, claim };
         if let Err(error) = api.set_my_commands(&commands::MENU).await {
             tracing::warn!("the menu of commands can't be set: {error}");
         }
@@ -206,6 +229,7 @@ impl Server {
         let ended = tokio::select! {
             biased;
             () = self.app.lost() => Err(ServerError::Lost),
+            _ = &mut self.claim => Err(ServerError::Replaced),
             () = self.api.revoked() => Err(ServerError::Telegram(TelegramError::Unauthorised("401".to_owned()))),
             error = poll_ended(poller) => Err(error),
             () = stop => Ok(()),
@@ -228,7 +252,46 @@ impl Server {
         if let Some(http) = self.http {
             http.stop(false).await;
         }
+        self.claim.abort();
+        // Nothing is lost without these: the next process then waits for a few seconds, or takes up a
+        // turn once more than it should.
+        if matches!(ended, Err(ServerError::Lost)) {
+            let counted = tokio::time::timeout(LAST_WORDS, count_panic(self.store.as_ref(), self.bot)).await;
+            tracing::debug!("the panic is counted in the turns that were being worked on: {counted:?}");
+        }
+        let released = tokio::time::timeout(LAST_WORDS, self.store.release(self.bot, &self.owner)).await;
+        tracing::debug!("another process may serve the bot: {released:?}");
         ended
+    }
+}
+
+/// Waits until no other process serves the bot: both would answer what is owed.
+async fn alone(store: &dyn Store, bot: i64, owner: &Owner) -> Result<(), StoreError> {
+    let mut told = false;
+    loop {
+        match store.claim(bot, owner).await {
+            Ok(true) => return Ok(()),
+            Ok(false) if !told => {
+                tracing::warn!("another process serves this bot; waiting until it ends");
+                told = true;
+            }
+            Ok(false) => {}
+            Err(error @ StoreError::Refused(_)) => return Err(error),
+            Err(error) => tracing::warn!("could not look whether another process serves this bot: {error}"),
+        }
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    }
+}
+
+/// Says again and again that this process serves the bot. Ends when another one does.
+async fn keep_claim(store: Arc<dyn Store>, bot: i64, owner: Owner) {
+    loop {
+        tokio::time::sleep(CLAIM_EVERY).await;
+        match store.claim(bot, &owner).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::debug!("could not say that this process serves the bot: {error}"),
+        }
     }
 }
 
@@ -262,8 +325,11 @@ fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient, ServerErr
         "TELEGRAM_BOT_TOKEN is not set; get a token from @BotFather, or try 'brigade sandbox', which needs none",
     ))?;
     let timeout = Duration::from_millis(config.telegram.call_timeout_ms);
-    let client = Client::builder().connect_timeout(timeout).build()?;
-    Ok(BotApiClient::new(client, &config.telegram.api_url, token.reveal(), timeout))
+    Ok(BotApiClient::new(telegram_client(config)?, &config.telegram.api_url, token.reveal(), timeout))
+}
+
+fn telegram_client(config: &Config) -> Result<Client, reqwest::Error> {
+    Client::builder().connect_timeout(Duration::from_millis(config.telegram.call_timeout_ms)).build()
 }
 
 fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerError> {
@@ -286,10 +352,33 @@ fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerEr
     Ok(ChatCompletions::new(settings)?)
 }
 
-fn faculties(config: &Config, model: Arc<dyn Model>) -> Faculties {
+/// A world for each shard, with clients of its own; only the accountant and the circuit breaker are
+/// shared, and the embedded store, whose one writer is a thread already.
+async fn worlds(
+    config: &Config,
+    secrets: &Secrets,
+    store: Arc<dyn Store>,
+    api: &BotApiClient,
+) -> Result<Vec<World>, ServerError> {
     let clock = wall_clock();
+    let pacer = Arc::new(Limiter::new(config.pacing.rates(), clock));
     let breaker = Arc::new(SharedBreaker::new(config.llm.breaker(), clock));
-    Faculties { model, breaker, tools: toolbox(config), clock }
+    let mut worlds = Vec::new();
+    for shard in 0..config.runtime.shards() {
+        let store = match &secrets.mongodb_uri {
+            Some(_) if shard > 0 => open_store(config, secrets, WhenAway::Wait).await?,
+            _ => store.clone(),
+        };
+        let model = Arc::new(model(config, secrets)?);
+        let faculties = Faculties { model, breaker: breaker.clone(), tools: toolbox(config), clock };
+        worlds.push(World {
+            api: Arc::new(api.through(telegram_client(config)?)),
+            store,
+            faculties,
+            pacer: pacer.clone(),
+        });
+    }
+    Ok(worlds)
 }
 
 fn toolbox(config: &Config) -> Toolbox {
@@ -332,6 +421,11 @@ pub async fn open_store(
     until_reached("reach mongodb", || store.prepare(), is_away).await?;
     tracing::info!("turns are kept in mongodb, database {}", config.store.mongodb_database);
     Ok(Arc::new(store))
+}
+
+fn body_limits(http: &Http) -> BodyLimits {
+    let timeout = Duration::from_millis(http.body_timeout_ms);
+    BodyLimits { max_bytes: http.max_body_bytes, timeout }
 }
 
 async fn until_reached<T, E, F>(

@@ -72,6 +72,10 @@ promises! {
     a_failed_turn_keeps_its_question
     saving_again_changes_nothing
     an_unknown_turn_is_refused
+    a_ledger_is_kept_until_the_turn_has_ended
+    messages_so_far_change_nothing_else
+    panics_are_counted_in_the_turns_that_are_named
+    one_process_serves_a_bot
     one_refused_write_does_not_spoil_the_others
     history_is_the_last_of_a_session_oldest_first
     unfinished_turns_come_in_order

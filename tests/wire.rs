@@ -13,6 +13,8 @@ mod commands;
 mod ends;
 #[path = "support/house.rs"]
 mod house;
+#[path = "wire/load.rs"]
+mod load;
 #[path = "support/mongo.rs"]
 mod mongo;
 #[path = "wire/start.rs"]
@@ -49,6 +51,8 @@ cases! {
         an_exact_boundary_is_kept_to_the_letter
         thinking_is_said_until_the_answer_begins
         ten_chats_at_once_keep_to_themselves
+        a_draft_grows_and_becomes_a_message
+        the_stop_button_keeps_what_the_draft_showed
     ;
     commands:
         stop_ends_a_long_answer_where_it_is

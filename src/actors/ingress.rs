@@ -1,22 +1,24 @@
 //! Ingress: decides who may speak and what it is, has it recorded, and only then tells the chat's
 //! Conversation.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::domain::commands;
+use crate::domain::commands::{self, BROKEN_INSIDE, PARKED};
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Kind, NewTurn, State, StoredTurn, User};
+use crate::domain::record::{Kind, NewTurn, StoredTurn, User};
 use crate::domain::time::Clock;
 use crate::edge::intake::Verdict;
 use crate::edge::store::Recorded;
 use crate::edge::telegram::update::{Content, Message, StoppedDraft, Update};
 use crate::failpoint;
 use crate::messages::{
-    AbandonTurn, Drain, LoadUnfinished, RecordUpdate, StationLost, TakeUpdate, TurnSettled, UnfinishedLoaded,
-    UpdateRecorded, UserSaid,
+    AbandonTurn, Drain, LoadUnfinished, Lost, RecordUpdate, StationLost, TakeUpdate, TurnSettled,
+    UnfinishedLoaded, UpdateRecorded, UserSaid,
 };
 use crate::port::{Port, Station, witness};
 
@@ -55,7 +57,39 @@ pub struct IngressSettings {
     pub bot_username: String,
     /// Turns that may be in flight; more are refused until one has ended.
     pub max_turns_in_flight: usize,
+    /// Turns of one conversation that may be in flight.
+    pub max_turns_per_chat: usize,
+    /// After so long without a turn a conversation leaves memory; the store has its history.
+    pub idle: Duration,
+    /// Which conversations are its own.
+    pub shard: Shard,
 }
+
+/// One of the shards over which the conversations are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Counted from 0.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self { index: 0, count: 1 }
+    }
+}
+
+/// So often the whole server may panic while a turn is unfinished; then the turn may be why, and is
+/// not taken up again.
+const PANICS: u32 = 5;
+
+/// Turns from before a restart are begun so many at a time, so that they do not all ask the model
+/// and Telegram at once.
+const BEGUN_AT_ONCE: usize = 20;
+
+/// Between two times that some of them are begun.
+const BEGUN_EVERY: Duration = Duration::from_millis(200);
 
 /// The actor.
 pub struct Ingress {
@@ -65,8 +99,19 @@ pub struct Ingress {
     conversations: HashMap<ChatKey, ToConversation>,
     /// Who waits for which update to be recorded; two copies of one may come at once.
     recording: HashMap<TurnId, Vec<oneshot::Sender<Verdict>>>,
-    in_flight: HashMap<TurnId, StoredTurn>,
+    in_flight: HashMap<TurnId, ChatKey>,
+    /// How many of them there are in each conversation.
+    in_chat: HashMap<ChatKey, usize>,
+    /// Turns that are yet to begin: from before a restart, and what was said behind them since.
+    owed: VecDeque<StoredTurn>,
+    /// How many of them there are in each conversation.
+    owed_in_chat: HashMap<ChatKey, usize>,
     draining: Option<oneshot::Sender<()>>,
+    /// Conversations by when a last turn of theirs ended, each time that one did.
+    idle: VecDeque<(Instant, ChatKey)>,
+    /// When that was for the last time.
+    idle_since: HashMap<ChatKey, Instant>,
+    idle_timer: Option<SpawnHandle>,
     /// Updates of kinds that are not handled.
     ignored: u64,
 }
@@ -81,7 +126,13 @@ impl Ingress {
             conversations: HashMap::new(),
             recording: HashMap::new(),
             in_flight: HashMap::new(),
+            in_chat: HashMap::new(),
+            owed: VecDeque::new(),
+            owed_in_chat: HashMap::new(),
             draining: None,
+            idle: VecDeque::new(),
+            idle_since: HashMap::new(),
+            idle_timer: None,
             ignored: 0,
         }
     }
@@ -94,7 +145,7 @@ impl Ingress {
         if self.draining.is_some() {
             return answer(verdict, Verdict::Stopping);
         }
-        if asks_the_model(turn.kind) && self.is_full() {
+        if asks_the_model(turn.kind) && (self.is_full() || self.is_full_in(turn.key)) {
             return answer(verdict, Verdict::Full);
         }
         self.record(turn, verdict)
@@ -168,11 +219,52 @@ impl Ingress {
         self.in_flight.len() + self.recording.len() >= self.settings.max_turns_in_flight
     }
 
-    fn begin(&mut self, turn: StoredTurn) {
+    /// One person who writes and writes must not fill the house.
+    fn is_full_in(&self, key: ChatKey) -> bool {
+        self.in_chat.get(&key).is_some_and(|count| *count >= self.settings.max_turns_per_chat)
+    }
+
+    /// Has a turn begin, behind those of its chat that are owed.
+    fn accept(&mut self, turn: StoredTurn) {
         let key = turn.key();
-        if self.in_flight.insert(turn.id, turn.clone()).is_some() {
+        if self.in_flight.insert(turn.id, key).is_some() {
             return;
         }
+        *self.in_chat.entry(key).or_default() += 1;
+        if self.owed_in_chat.contains_key(&key) {
+            return self.owe(turn);
+        }
+        self.begin(turn);
+    }
+
+    fn owe(&mut self, turn: StoredTurn) {
+        *self.owed_in_chat.entry(turn.key()).or_default() += 1;
+        self.owed.push_back(turn);
+    }
+
+    fn begin_owed(&mut self, ctx: &mut Context<Self>) {
+        for _ in 0..BEGUN_AT_ONCE {
+            let Some(turn) = self.owed.pop_front() else { return };
+            count_down(&mut self.owed_in_chat, turn.key());
+            if turn.panics >= PANICS {
+                self.abandon(turn, format!("the server panicked {PANICS} times over it"), Some(PARKED));
+            } else {
+                self.begin(turn);
+            }
+        }
+        if !self.owed.is_empty() {
+            ctx.run_later(BEGUN_EVERY, Self::begin_owed);
+        }
+    }
+
+    fn abandon(&mut self, turn: StoredTurn, reason: String, notice: Option<&'static str>) {
+        let key = turn.key();
+        let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
+        conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason, notice });
+    }
+
+    fn begin(&mut self, turn: StoredTurn) {
+        let key = turn.key();
         let Some(turn) = self.tell_conversation(key, turn) else { return };
         // The conversation has just panicked and the report is still on its way: a fresh one
         // takes the turn.
@@ -189,6 +281,49 @@ impl Ingress {
         told.is_err().then_some(turn)
     }
 
+    /// Its last turn has ended: the conversation leaves memory if no other comes for a while.
+    fn rest(&mut self, key: ChatKey, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.idle.push_back((now, key));
+        self.idle_since.insert(key, now);
+        if self.idle_timer.is_none() && self.draining.is_none() {
+            self.idle_timer = Some(ctx.run_later(self.settings.idle, Self::put_away));
+        }
+    }
+
+    fn put_away(&mut self, ctx: &mut Context<Self>) {
+        let idle = self.settings.idle;
+        while let Some((since, key)) = self.idle.pop_front_if(|(since, _)| since.elapsed() >= idle) {
+            // One that has had another turn since stands behind, too.
+            if self.idle_since.get(&key) == Some(&since) {
+                self.idle_since.remove(&key);
+                if !self.in_chat.contains_key(&key) {
+                    self.conversations.remove(&key);
+                }
+            }
+        }
+        let next = self.idle.front().map(|(since, _)| idle.saturating_sub(since.elapsed()));
+        self.idle_timer = next.map(|wait| ctx.run_later(wait, Self::put_away));
+    }
+
+    fn load_unfinished(&self, lost: Option<Lost>) {
+        let (bot, reply_to) = (self.settings.bot, self.ports.unfinished_loaded.clone());
+        self.ports.load_unfinished.tell_if_there(LoadUnfinished { bot, lost, reply_to });
+    }
+
+    /// The turns of a conversation whose stations panicked are given up; its user is told once.
+    fn give_up(&mut self, lost: Lost, turns: Vec<StoredTurn>) {
+        // Those that have not begun can't be why, and are yet to begin.
+        let begun = |turn: &StoredTurn| {
+            self.in_flight.contains_key(&turn.id) && self.owed.iter().all(|owed| owed.id != turn.id)
+        };
+        let turns: Vec<_> = turns.into_iter().filter(begun).collect();
+        for (position, turn) in turns.into_iter().enumerate() {
+            let notice = (position == 0).then_some(BROKEN_INSIDE);
+            self.abandon(turn, format!("{} panicked", lost.role), notice);
+        }
+    }
+
     fn answer_all(&mut self, turn: TurnId, verdict: Verdict) {
         for waiting in self.recording.remove(&turn).unwrap_or_default() {
             answer(waiting, verdict);
@@ -201,6 +336,15 @@ impl Ingress {
             && let Some(empty) = self.draining.take_if(|empty| !empty.is_closed())
         {
             let _nobody_waits = empty.send(());
+        }
+    }
+}
+
+fn count_down(counts: &mut HashMap<ChatKey, usize>, key: ChatKey) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
         }
     }
 }
@@ -220,9 +364,7 @@ impl Actor for Ingress {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        let request =
-            LoadUnfinished { bot: self.settings.bot, reply_to: self.ports.unfinished_loaded.clone() };
-        self.ports.load_unfinished.tell_if_there(request);
+        self.load_unfinished(None);
     }
 }
 
@@ -254,7 +396,7 @@ impl Handler<UpdateRecorded> for Ingress {
         let verdict = match result {
             Ok(Recorded::New(stored)) => {
                 failpoint::reach("after_accept");
-                self.begin(*stored);
+                self.accept(*stored);
                 Verdict::Accepted
             }
             Ok(Recorded::Duplicate) => Verdict::Duplicate,
@@ -271,13 +413,21 @@ impl Handler<UpdateRecorded> for Ingress {
 impl Handler<UnfinishedLoaded> for Ingress {
     type Result = ();
 
-    fn handle(&mut self, UnfinishedLoaded { turns }: UnfinishedLoaded, _: &mut Context<Self>) {
+    fn handle(&mut self, UnfinishedLoaded { lost, turns }: UnfinishedLoaded, ctx: &mut Context<Self>) {
+        if let Some(lost) = lost {
+            return self.give_up(lost, turns);
+        }
+        let Shard { index, count } = self.settings.shard;
+        let turns: Vec<_> = turns.into_iter().filter(|turn| turn.key().shard(count) == index).collect();
         if !turns.is_empty() {
             tracing::info!(turns = turns.len(), "taking up the turns that were owed when the server stopped");
         }
         for turn in turns {
-            self.begin(turn);
+            self.in_flight.insert(turn.id, turn.key());
+            *self.in_chat.entry(turn.key()).or_default() += 1;
+            self.owe(turn);
         }
+        self.begin_owed(ctx);
         if let Some(recovered) = self.ports.recovered.take() {
             let _app_is_gone = recovered.send(());
         }
@@ -287,8 +437,13 @@ impl Handler<UnfinishedLoaded> for Ingress {
 impl Handler<TurnSettled> for Ingress {
     type Result = ();
 
-    fn handle(&mut self, TurnSettled { turn }: TurnSettled, _: &mut Context<Self>) {
-        self.in_flight.remove(&turn);
+    fn handle(&mut self, TurnSettled { turn }: TurnSettled, ctx: &mut Context<Self>) {
+        if let Some(key) = self.in_flight.remove(&turn) {
+            count_down(&mut self.in_chat, key);
+            if !self.in_chat.contains_key(&key) {
+                self.rest(key, ctx);
+            }
+        }
         self.end_of_drain();
     }
 }
@@ -302,22 +457,22 @@ impl Handler<StationLost> for Ingress {
             return;
         }
         self.conversations.remove(&key);
-        let lost = self.in_flight.values().filter(|turn| turn.key() == key && turn.state != State::Failed);
-        let mut lost: Vec<_> = lost.cloned().collect();
-        lost.sort_by_key(|turn| turn.seq);
-        for (position, turn) in lost.into_iter().enumerate() {
-            let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
-            let reason = format!("{role} panicked");
-            conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason, tell: position == 0 });
-        }
+        self.load_unfinished(Some(Lost { key, role }));
     }
 }
 
 impl Handler<Drain> for Ingress {
     type Result = ();
 
-    fn handle(&mut self, Drain { empty }: Drain, _: &mut Context<Self>) {
+    fn handle(&mut self, Drain { empty }: Drain, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.idle_timer.take() {
+            ctx.cancel_future(timer);
+        }
         self.draining = Some(empty);
+        // What has not begun is taken up at the next start.
+        for turn in self.owed.drain(..) {
+            self.in_flight.remove(&turn.id);
+        }
         self.end_of_drain();
     }
 }

@@ -193,15 +193,16 @@ async fn record(store: Arc<dyn Store>, turn: NewTurn, never_begun: bool) -> Resu
 impl Handler<LoadUnfinished> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, LoadUnfinished { bot, reply_to }: LoadUnfinished, ctx: &mut Context<Self>) {
+    fn handle(&mut self, LoadUnfinished { bot, lost, reply_to }: LoadUnfinished, ctx: &mut Context<Self>) {
         let store = self.store.clone();
         let loaded = until_taken("read the unfinished turns", move || store.unfinished(bot));
         let reply = async move {
-            let turns = loaded.await.unwrap_or_else(|error| {
+            let mut turns = loaded.await.unwrap_or_else(|error| {
                 tracing::error!("the unfinished turns can't be read: {error}");
                 Vec::new()
             });
-            reply_to.tell_if_there(UnfinishedLoaded { turns });
+            turns.retain(|turn| lost.is_none_or(|lost| turn.key() == lost.key));
+            reply_to.tell_if_there(UnfinishedLoaded { lost, turns });
         };
         ctx.spawn(reply.into_actor(self));
     }

@@ -31,8 +31,8 @@ const ONE_A_TURN: &str = "1 for each turn";
 
 /// All edges, in the order in which one update meets them.
 pub const EDGES: &[Edge] = &[
-    edge("ingress", "LoadUnfinished", "persistence", "1, at start"),
-    edge("persistence", "UnfinishedLoaded", "ingress", "1, at start"),
+    edge("ingress", "LoadUnfinished", "persistence", "1, at start, and 1 for each panic"),
+    edge("persistence", "UnfinishedLoaded", "ingress", "1, at start, and 1 for each panic"),
     edge("edge", "TakeUpdate", "ingress", "telegram.max_connections, or one for each polled chat"),
     edge("ingress", "RecordUpdate", "persistence", "http.max_turns_in_flight, and commands"),
     edge("persistence", "UpdateRecorded", "ingress", "http.max_turns_in_flight"),

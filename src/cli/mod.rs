@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod flow;
+mod load;
 mod logging;
 mod sandbox;
 mod serve;
@@ -39,6 +40,7 @@ enum Command {
     Serve(serve::Serve),
     Sandbox(sandbox::Sandbox),
     Flow(flow::Flow),
+    Load(Box<load::Load>),
     #[command(subcommand)]
     Transcripts(transcripts::TranscriptsCommand),
 }
@@ -55,6 +57,8 @@ enum Failed {
     #[error("{0}")]
     Flow(#[from] flow::FlowError),
     #[error("{0}")]
+    Load(#[from] load::LoadError),
+    #[error("{0}")]
     Sandbox(String),
 }
 
@@ -68,6 +72,7 @@ pub fn run() -> ExitCode {
             match failed {
                 Failed::Config(_) => ExitCode::from(WRONG_SETTINGS),
                 Failed::Server(error) if error.is_of_settings() => ExitCode::from(WRONG_SETTINGS),
+                Failed::Load(error) if error.is_of_settings() => ExitCode::from(WRONG_SETTINGS),
                 Failed::Flow(error) if error.is_of_the_file() => ExitCode::from(WRONG_SETTINGS),
                 _ => ExitCode::FAILURE,
             }
@@ -92,6 +97,8 @@ fn run_command(arguments: Arguments) -> Result<(), Failed> {
         }
         // A scenario brings its own settings and its own runtime.
         Command::Flow(flow) => Ok(flow.run()?),
+        // The bot that is tested reads its settings itself.
+        Command::Load(load) => system().block_on(load.run(arguments.config)),
         Command::Transcripts(command) => {
             let (config, secrets) = settings()?;
             system().block_on(show_transcripts(command, &config, &secrets))

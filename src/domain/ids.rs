@@ -18,6 +18,18 @@ pub struct ChatKey {
     pub topic: Option<i32>,
 }
 
+impl ChatKey {
+    /// Which of `count` shards a conversation belongs to: always the same, and topics of a group not
+    /// all to one.
+    pub fn shard(&self, count: usize) -> usize {
+        // Chat ids are given one after the other; a multiplication spreads them (Knuth, 6.4).
+        let topic = i64::from(self.topic.unwrap_or(0));
+        let spread = (self.chat ^ topic.rotate_left(32)).cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let count = u64::try_from(count.max(1)).unwrap_or(1);
+        usize::try_from((spread >> 32) % count).unwrap_or(0)
+    }
+}
+
 impl fmt::Display for ChatKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.topic {
@@ -98,6 +110,16 @@ mod tests {
         let id = TurnId { bot: 77, update: -3 };
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("77".parse::<TurnId>(), Err(NoTurnId("77".into())));
+    }
+
+    #[test]
+    fn conversations_spread_over_shards() {
+        let mut counts = [0; 4];
+        for chat in 1_000_000..1_004_000 {
+            counts[ChatKey { bot: 77, chat, topic: None }.shard(4)] += 1;
+        }
+        assert!(counts.iter().all(|count| (900..1_100).contains(count)), "{counts:?}");
+        assert_eq!(ChatKey { bot: 77, chat: -5, topic: Some(i32::MIN) }.shard(1), 0);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Rates {
     pub preview: Rate,
     /// Deletes in a chat.
     pub delete: Rate,
-    /// Everything, over all chats.
+    /// Sends and edits over all chats; and as many other calls.
     pub overall: Rate,
     /// How long a chat without a penalty takes to get from one spacing to the next faster one.
     pub recover_ms: u64,
@@ -80,8 +80,8 @@ pub struct ChatPace {
     closed_until_ms: i64,
     /// Doublings of the spacing at the last penalty.
     slower: u32,
-    /// The chat's turn among all chats.
-    slot_ms: Option<i64>,
+    /// The chat's turn among all chats, for its text and for anything else.
+    slots_ms: [Option<i64>; 2],
 }
 
 impl ChatPace {
@@ -127,7 +127,7 @@ impl ChatPace {
     fn close(&mut self, for_ms: u64, now_ms: i64) {
         let until = now_ms.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
         self.closed_until_ms = self.closed_until_ms.max(until);
-        self.slot_ms = None;
+        self.slots_ms = [None; 2];
     }
 
     /// Whether forgetting it changes nothing.
@@ -136,7 +136,7 @@ impl ChatPace {
         spent.is_none_or(|spent| spent <= now_ms)
             && self.closed_until_ms <= now_ms
             && self.slower_at(rates, now_ms) == 0
-            && self.slot_ms.is_none_or(|slot| slot + SLOT_LASTS_MS <= now_ms)
+            && self.slots_ms.iter().flatten().all(|slot| slot + SLOT_LASTS_MS <= now_ms)
     }
 }
 
@@ -172,7 +172,8 @@ const SLOT_LASTS_MS: i64 = 2_000;
 #[derive(Debug)]
 pub struct Overall {
     rates: Rates,
-    budget: Budget,
+    /// For text, and for anything else: what only decorates or tidies up takes no place from text.
+    budgets: [Budget; 2],
     closed_until_ms: i64,
     slower: u32,
     recent: VecDeque<(i64, i64)>,
@@ -181,7 +182,13 @@ pub struct Overall {
 impl Overall {
     /// One that has not granted anything.
     pub fn new(rates: Rates) -> Self {
-        Self { rates, budget: Budget::default(), closed_until_ms: 0, slower: 0, recent: VecDeque::new() }
+        Self {
+            rates,
+            budgets: [Budget::default(); 2],
+            closed_until_ms: 0,
+            slower: 0,
+            recent: VecDeque::new(),
+        }
     }
 
     /// Whether the chat may make a call now. Chats are served in the order in which they were
@@ -191,21 +198,22 @@ impl Overall {
         if free > now_ms {
             return Grant::In(free.abs_diff(now_ms));
         }
-        let slot = pace.slot_ms.filter(|slot| slot + SLOT_LASTS_MS > now_ms);
-        let slot = slot.unwrap_or_else(|| self.reserve(now_ms));
+        let side = usize::from(class != Class::Text);
+        let slot = pace.slots_ms[side].filter(|slot| slot + SLOT_LASTS_MS > now_ms);
+        let slot = slot.unwrap_or_else(|| self.reserve(side, now_ms));
         if slot > now_ms {
-            pace.slot_ms = Some(slot);
+            pace.slots_ms[side] = Some(slot);
             return Grant::In(slot.abs_diff(now_ms));
         }
-        pace.slot_ms = None;
+        pace.slots_ms[side] = None;
         pace.spend(&self.rates, is_group, class, now_ms);
         Grant::Now
     }
 
-    fn reserve(&mut self, now_ms: i64) -> i64 {
+    fn reserve(&mut self, side: usize, now_ms: i64) -> i64 {
         let slower = self.slower_at(now_ms);
-        let slot = self.budget.free_at_ms(self.rates.overall, slower).max(now_ms);
-        self.budget.spend(self.rates.overall, slower, now_ms);
+        let slot = self.budgets[side].free_at_ms(self.rates.overall, slower).max(now_ms);
+        self.budgets[side].spend(self.rates.overall, slower, now_ms);
         slot
     }
 
@@ -313,6 +321,16 @@ mod tests {
         assert_eq!(ask(&mut paces[0], 1_050), Grant::In(350));
         let later: Vec<_> = (1..4).map(|chat| ask(&mut paces[chat], 1_000 + 100 * chat as i64)).collect();
         assert_eq!(later, [Grant::Now; 3]);
+    }
+
+    #[test]
+    fn deletes_take_no_place_from_text() {
+        let rates = Rates { overall: Rate { every_ms: 100, burst: 1 }, ..RATES };
+        let mut overall = Overall::new(rates);
+        for _ in 0..50 {
+            overall.ask(&mut ChatPace::default(), false, Class::Delete, 1_000);
+        }
+        assert_eq!(overall.ask(&mut ChatPace::default(), false, Class::Text, 1_000), Grant::Now);
     }
 
     proptest! {

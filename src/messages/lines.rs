@@ -38,7 +38,10 @@ impl fmt::Display for UpdateRecorded {
 
 impl fmt::Display for LoadUnfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "load the unfinished turns of bot {}", self.bot)
+        match self.lost {
+            Some(lost) => write!(f, "load the unfinished turns of {}", lost.key),
+            None => write!(f, "load the unfinished turns of bot {}", self.bot),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State, StoredTurn, place_after};
+use crate::edge::store::owner::Owner;
 use crate::edge::store::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
 
 /// A store without a disk. Clones are handles on the same turns.
@@ -125,11 +126,8 @@ impl Store for MemoryStore {
         })
     }
 
-    fn count_panic(&self, bot: i64) -> Stored<()> {
-        self.with(|shelf| {
-            shelf.turns.values_mut().filter(|turn| is_owed(bot, turn)).for_each(|turn| turn.panics += 1);
-            Ok(())
-        })
+    fn count_panic(&self, ids: Vec<TurnId>) -> Stored<()> {
+        self.with(|shelf| ids.into_iter().try_for_each(|id| found(shelf, id).map(|turn| turn.panics += 1)))
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
@@ -175,6 +173,15 @@ impl Store for MemoryStore {
 
     fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>> {
         self.matching(&filter)
+    }
+
+    fn claim(&self, _: i64, _: &Owner) -> Stored<bool> {
+        // Nobody else can have it.
+        self.with(|_| Ok(true))
+    }
+
+    fn release(&self, _: i64, _: &Owner) -> Stored<()> {
+        self.with(|_| Ok(()))
     }
 
     fn ping(&self) -> Stored<()> {

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::actors::conversation::Faculties;
-use crate::app::{App, Settings, SharedBreaker, World};
+use crate::app::{App, Limiter, Settings, SharedBreaker, World};
 use crate::config::Config;
 use crate::domain::ids::ChatKey;
 use crate::domain::record::{State, StoredTurn};
@@ -89,8 +89,9 @@ impl House {
             tools: self.tools.clone(),
             clock: self.clock,
         };
-        let world =
-            World { api: Arc::new(self.telegram.clone()), store: Arc::new(self.store.clone()), faculties };
+        let pacer = Arc::new(Limiter::new(self.config.pacing.rates(), self.clock));
+        let (api, store) = (Arc::new(self.telegram.clone()), Arc::new(self.store.clone()));
+        let world = World { api, store, faculties, pacer };
         let bot = Identity { id: BOT, username: "brigade_bot".to_owned() };
         self.app = Some(App::start(world, Settings::from_config(&self.config, &bot, "".into())).await);
     }
@@ -100,7 +101,7 @@ impl House {
     pub fn deliver(&self, update: Value) {
         let Some(app) = &self.app else { return };
         let Ok(parsed) = Update::from_value(&update) else { return };
-        let chat = parsed.chat().unwrap_or(0);
+        let chat = parsed.place().map_or(0, |(chat, _)| chat);
         let mut chats = self.chats.borrow_mut();
         let line = chats.entry(chat).or_default();
         line.last = update;

@@ -2,7 +2,10 @@
 
 use brigade::domain::chat::{ChatMessage, ToolCall, Usage};
 use brigade::domain::ids::{ChatKey, TurnId};
-use brigade::domain::record::{Answer, Kind, NewTurn, Outcome, Part, State, StoredTurn, Timings, User};
+use brigade::domain::record::{
+    Answer, Kind, Ledger, NewTurn, Outcome, Part, State, StoredTurn, Timings, User,
+};
+use brigade::edge::store::owner::Owner;
 use brigade::edge::store::{Filter, Recorded, Store, StoreError};
 use futures::future::join_all;
 use serde_json::json;
@@ -222,6 +225,62 @@ pub async fn an_unknown_turn_is_refused(stage: Stage) {
     }
     assert_eq!(store.turn(id(2)).await, Ok(None));
     assert_eq!(read(&*store, 1).await.state, State::Accepted);
+}
+
+pub async fn a_ledger_is_kept_until_the_turn_has_ended(stage: Stage) {
+    let store = stage.open().await;
+    let mut expected = recorded(&*store, said(1, "a")).await;
+    let part = Part { message_id: Some(99), delivered: true, uncertain: true, attempts: 2, end_bytes: 12 };
+    let ledger = Ledger { delivery: vec![part], status: vec![97, i64::MAX], closed_until_ms: Some(i64::MAX) };
+    store.save_delivery(id(1), ledger.clone()).await.expect("saved");
+    expected.delivery.clone_from(&ledger.delivery);
+    expected.status.clone_from(&ledger.status);
+    expected.closed_until_ms = ledger.closed_until_ms;
+    assert_eq!(read(&*store, 1).await, expected);
+    assert_eq!(store.unfinished(BOT).await.expect("read"), [expected]);
+    store.save_outcome(id(1), Outcome { delivery: None, ..outcome(State::Delivered) }).await.expect("saved");
+    let ended = read(&*store, 1).await;
+    assert_eq!((ended.delivery, ended.status), (ledger.delivery, vec![]));
+    let unknown = store.save_delivery(id(2), Ledger::default()).await;
+    assert!(matches!(unknown, Err(StoreError::Refused(_))), "{unknown:?}");
+}
+
+pub async fn messages_so_far_change_nothing_else(stage: Stage) {
+    let store = stage.open().await;
+    let mut expected = recorded(&*store, said(1, "6*7?")).await;
+    expected.messages = answer("").messages[..3].to_vec();
+    store.save_messages(id(1), expected.messages.clone()).await.expect("saved");
+    assert_eq!(read(&*store, 1).await, expected);
+    let unknown = store.save_messages(id(2), vec![]).await;
+    assert!(matches!(unknown, Err(StoreError::Refused(_))), "{unknown:?}");
+}
+
+pub async fn panics_are_counted_in_the_turns_that_are_named(stage: Stage) {
+    let store = stage.open().await;
+    for update in 1..=3 {
+        recorded(&*store, said(update, "a")).await;
+    }
+    store.count_panic(vec![id(1), id(3)]).await.expect("counted");
+    store.count_panic(vec![id(3)]).await.expect("counted");
+    store.count_panic(vec![]).await.expect("nothing to count");
+    for (update, panics) in [(1, 1), (2, 0), (3, 2)] {
+        assert_eq!(read(&*store, update).await.panics, panics, "{update}");
+    }
+}
+
+pub async fn one_process_serves_a_bot(stage: Stage) {
+    let (one, other) = (stage.open().await, stage.open().await);
+    let elsewhere: Owner = format!("{} 1 elsewhere", uuid::Uuid::new_v4()).parse().expect("an owner");
+    let me = Owner::this_process();
+    assert_eq!(one.claim(BOT, &elsewhere).await, Ok(true));
+    assert_eq!(one.claim(BOT, &elsewhere).await, Ok(true), "it says that it still is");
+    assert_eq!(other.claim(BOT, &me).await, Ok(false));
+    assert_eq!(other.claim(8, &me).await, Ok(true), "another bot");
+    assert_eq!(other.release(BOT, &me).await, Ok(()), "what it does not have");
+    assert_eq!(other.claim(BOT, &me).await, Ok(false));
+    assert_eq!(one.release(BOT, &elsewhere).await, Ok(()));
+    assert_eq!(other.claim(BOT, &me).await, Ok(true));
+    assert_eq!(one.claim(BOT, &elsewhere).await, Ok(false));
 }
 
 pub async fn one_refused_write_does_not_spoil_the_others(stage: Stage) {

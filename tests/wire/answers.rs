@@ -156,3 +156,46 @@ pub async fn ten_chats_at_once_keep_to_themselves(mut house: House) {
     }
     house.close().await;
 }
+
+/// The texts of the drafts that a person saw, in order.
+fn drafts(house: &House, user: i64) -> Vec<String> {
+    let draft = |event: brigade::sandbox::telegram::ChatEvent| match event.what {
+        What::DraftShown { text, .. } => Some(text),
+        _ => None,
+    };
+    house.journal(user).into_iter().filter_map(draft).collect()
+}
+
+pub async fn a_draft_grows_and_becomes_a_message(mut house: House) {
+    house.set("BRIGADE_DELIVERY__PRIVATE", "draft");
+    house.set("BRIGADE_LLM__FIRST_CALL", "stream");
+    house.start().await;
+    let turn = house.ask(7, "#chars=900 #delta=20 #gap=50").await;
+    assert_eq!(turn.state, State::Delivered);
+    let (view, drafts) = (house.view(7), drafts(&house, 7));
+    assert_eq!(view.last().map(String::as_str), Some(final_answer(&turn)));
+    assert_eq!(view.len(), 2, "the question and the answer: {view:?}");
+    assert!(drafts.len() >= 2, "{drafts:?}");
+    assert_eq!(drafts.last(), view.last(), "nothing jumps");
+    house.close().await;
+}
+
+pub async fn the_stop_button_keeps_what_the_draft_showed(mut house: House) {
+    house.set("BRIGADE_DELIVERY__PRIVATE", "draft");
+    house.set("BRIGADE_LLM__FIRST_CALL", "stream");
+    house.start().await;
+    let turn = house.say(7, "#chars=9000 #delta=10 #gap=50");
+    let key = super::house::chat_of(7);
+    super::binary::until("a draft with text", async || {
+        drafts(&house, 7).iter().find(|text| text.len() > 200).map(|_| ())
+    })
+    .await;
+    assert!(house.sandbox.world().with(|world, now| world.stop_draft(now, key)).is_some());
+    let turn = house.ended(turn).await;
+    assert!(turn.stopped && turn.state == State::Delivered);
+    super::binary::until("the word that it stopped", async || (house.view(7).len() == 3).then_some(())).await;
+    let view = house.view(7);
+    assert_eq!(view[1], final_answer(&turn), "what was shown is what is stored");
+    assert_eq!(view[2], brigade::domain::commands::STOPPED);
+    house.close().await;
+}

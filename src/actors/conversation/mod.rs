@@ -348,8 +348,11 @@ impl Handler<AnswerSaved> for Conversation {
 impl Handler<AbandonTurn> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, AbandonTurn { turn, reason, tell }: AbandonTurn, _: &mut Context<Self>) {
-        let notice = tell.then_some(commands::BROKEN_INSIDE);
+    fn handle(&mut self, abandon: AbandonTurn, _: &mut Context<Self>) {
+        let AbandonTurn { mut turn, reason, notice } = abandon;
+        // What was shown of an answer that is not complete stays, and the notice says why.
+        turn.delivery.clear();
+        self.take_over(&mut turn);
         self.end_aside(&turn, State::Failed, Some(reason), notice);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -25,14 +26,23 @@ pub const SECRET_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
 pub struct Gate {
     intake: Arc<dyn Intake>,
     secret: String,
-    max_body_bytes: usize,
+    limits: BodyLimits,
     stopping: AtomicBool,
+}
+
+/// What a webhook's body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Its bytes, at most.
+    pub max_bytes: usize,
+    /// How long it may take to come.
+    pub timeout: Duration,
 }
 
 impl Gate {
     /// A gate that lets updates with `secret` in to `intake`.
-    pub fn new(intake: Arc<dyn Intake>, secret: String, max_body_bytes: usize) -> Self {
-        Self { intake, secret, max_body_bytes, stopping: AtomicBool::new(false) }
+    pub fn new(intake: Arc<dyn Intake>, secret: String, limits: BodyLimits) -> Self {
+        Self { intake, secret, limits, stopping: AtomicBool::new(false) }
     }
 
     fn is_stopping(&self) -> bool {
@@ -73,21 +83,25 @@ async fn webhook(request: HttpRequest, gate: Data<Gate>, payload: Payload) -> Ht
     if gate.is_stopping() {
         return answer(Verdict::Stopping);
     }
-    let body = match payload.to_bytes_limited(gate.max_body_bytes).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(error)) => {
-            return refuse(StatusCode::BAD_REQUEST, &format!("the body can't be read: {error}"));
-        }
-        Err(_) => {
-            return refuse(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                &format!("the body is over {} bytes", gate.max_body_bytes),
-            );
-        }
+    let update = match read_body(payload, gate.limits).await {
+        Ok(body) => Update::from_json(&body),
+        Err((status, why)) => return refuse(status, &why),
     };
-    match Update::from_json(&body) {
+    match update {
         Ok(update) => answer(gate.intake.take(update).await),
         Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn read_body(payload: Payload, limits: BodyLimits) -> Result<web::Bytes, (StatusCode, String)> {
+    let BodyLimits { max_bytes, timeout } = limits;
+    let Ok(read) = tokio::time::timeout(timeout, payload.to_bytes_limited(max_bytes)).await else {
+        return Err((StatusCode::REQUEST_TIMEOUT, format!("the body did not come within {timeout:?}")));
+    };
+    match read {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => Err((StatusCode::BAD_REQUEST, format!("the body can't be read: {error}"))),
+        Err(_) => Err((StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {max_bytes} bytes"))),
     }
 }
 
@@ -125,6 +139,8 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: BodyLimits = BodyLimits { max_bytes: 1024, timeout: Duration::from_millis(50) };
+
     /// Answers by the update's id.
     struct Fixed;
 
@@ -143,7 +159,7 @@ mod tests {
     }
 
     async fn post(body: impl Into<web::Bytes>, secret: Option<&str>) -> (u16, Option<String>) {
-        let gate = Data::new(Gate::new(Arc::new(Fixed), "right".into(), 1024));
+        let gate = Data::new(Gate::new(Arc::new(Fixed), "right".into(), LIMITS));
         let app = init_service(actix_web::App::new().configure(routes(gate))).await;
         let mut request = TestRequest::post().uri("/webhook").set_payload(body.into());
         if let Some(secret) = secret {
@@ -152,6 +168,17 @@ mod tests {
         let response = call_service(&app, request.to_request()).await;
         let wait = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), wait)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let gate = Data::new(Gate::new(Arc::new(Fixed), "right".into(), LIMITS));
+        let app = init_service(actix_web::App::new().configure(routes(gate))).await;
+        let request = TestRequest::post().uri("/webhook").insert_header((SECRET_HEADER, "right"));
+        let never = futures::stream::pending::<Result<web::Bytes, actix_web::error::PayloadError>>();
+        let never = actix_web::dev::Payload::Stream { payload: Box::pin(never) as _ };
+        let (request, _) = request.to_request().replace_payload(never);
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::REQUEST_TIMEOUT);
     }
 
     #[tokio::test]

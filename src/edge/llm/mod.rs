@@ -3,6 +3,7 @@
 pub mod chat_completions;
 pub mod error;
 mod event;
+mod events;
 pub mod pieces;
 pub mod provider_error;
 pub mod reply;
@@ -10,6 +11,7 @@ mod request;
 mod retry_after;
 mod secret;
 mod surrogates;
+mod template;
 mod tool_calls;
 pub mod watch;
 mod wire;

@@ -1,17 +1,19 @@
 //! From the bytes of a response to the pieces of an answer.
 
+use std::error::Error;
 use std::pin::Pin;
+use std::str::Utf8Error;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::{Stream, StreamExt};
-use sse_stream::{Error as SseError, Sse, SseByteStream};
 use tokio::time::Instant;
 
+use super::events::{EventReader, StreamEvent};
 use super::reply::ReplyBuilder;
-use super::watch::{Patience, Pulse, Silence, Watch};
-use super::wire::{SinceEvent, Wire, WireError};
+use super::watch::{Patience, Silence, Watch};
+use super::wire::{Wire, causes};
 use super::{ModelError, Piece, Pieces};
 use crate::domain::chat::Reply;
 
@@ -37,7 +39,7 @@ pub struct Limits {
 pub fn pieces<S, E>(bytes: S, limits: Limits) -> Pieces
 where
     S: Stream<Item = Result<Bytes, E>> + Send + 'static,
-    E: std::error::Error + 'static,
+    E: Error + 'static,
 {
     pieces_since(Instant::now(), bytes, limits)
 }
@@ -46,19 +48,31 @@ where
 pub(super) fn pieces_since<S, E>(started: Instant, bytes: S, limits: Limits) -> Pieces
 where
     S: Stream<Item = Result<Bytes, E>> + Send + 'static,
-    E: std::error::Error + 'static,
+    E: Error + 'static,
 {
-    let (pulse, since_event) = (Pulse::default(), SinceEvent::default());
-    let wire = Wire::new(bytes, pulse.clone(), since_event.clone(), limits.max_answer_bytes);
     let patience = Patience { first: limits.first_token, idle: limits.idle };
-    let events = Watch::new(SseByteStream::new(wire), pulse, started, patience);
-    let builder = Some(ReplyBuilder::default());
-    Box::pin(Reader { events, since_event, limits, builder, shown: 0, tail: String::new(), outcome: None })
+    Box::pin(Reader {
+        watch: Watch::new(bytes, started, patience),
+        wire: Wire::new(limits.max_answer_bytes),
+        over: false,
+        unread: Bytes::new(),
+        events: EventReader::default(),
+        limits,
+        builder: Some(ReplyBuilder::default()),
+        shown: 0,
+        tail: String::new(),
+        outcome: None,
+    })
 }
 
 struct Reader<S> {
-    events: Watch<S>,
-    since_event: SinceEvent,
+    watch: Watch<S>,
+    wire: Wire,
+    /// No more bytes will come.
+    over: bool,
+    /// What has come and was not read yet.
+    unread: Bytes,
+    events: EventReader,
     limits: Limits,
     /// None when the end is known.
     builder: Option<ReplyBuilder>,
@@ -69,24 +83,72 @@ struct Reader<S> {
     outcome: Option<Result<Reply, ModelError>>,
 }
 
-type Event = Result<Result<Sse, SseError>, Silence>;
-
-impl<S: Stream<Item = Result<Sse, SseError>>> Reader<S> {
+impl<S, E> Reader<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Error,
+{
     /// Reads all that has come; the text of it, or nothing when there is nothing to wait for.
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         while let Some(builder) = &self.builder {
             if builder.content().len() - self.shown >= MAX_PIECE_BYTES {
                 return Poll::Ready(self.take_text());
             }
-            match self.events.poll_next_unpin(cx) {
-                Poll::Ready(Some(event)) => self.take_event(event),
-                Poll::Ready(None) => self.close(),
-                Poll::Pending if builder.is_done() => self.close(),
-                Poll::Pending if builder.content().len() == self.shown => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(self.take_text()),
+            if self.read_event() {
+                continue;
+            }
+            if self.over {
+                self.close();
+                continue;
+            }
+            match self.watch.poll_next_unpin(cx) {
+                Poll::Ready(item) => self.take_bytes(item),
+                Poll::Pending => match &self.builder {
+                    Some(builder) if builder.is_done() => self.close(),
+                    Some(builder) if builder.content().len() == self.shown => return Poll::Pending,
+                    _ => return Poll::Ready(self.take_text()),
+                },
             }
         }
         Poll::Ready(std::mem::take(&mut self.tail))
+    }
+
+    fn take_bytes(&mut self, item: Option<Result<Result<Bytes, E>, Silence>>) {
+        match item {
+            Some(Ok(Ok(bytes))) => match self.wire.pass(bytes) {
+                Ok(bytes) => self.unread = bytes,
+                Err(error) => self.fail(ModelError::TooLong(error.to_string())),
+            },
+            Some(Ok(Err(error))) => {
+                self.fail(ModelError::Broken(format!("the connection broke off: {}", causes(&error))));
+            }
+            Some(Err(silence)) => self.fail(silent(silence, &self.limits)),
+            None => {
+                self.over = true;
+                self.unread = Wire::END;
+            }
+        }
+    }
+}
+
+impl<S: Stream> Reader<S> {
+    /// Takes the next event of what has come, if there is one in full.
+    fn read_event(&mut self) -> bool {
+        let Self { unread, events, builder: Some(builder), .. } = self else { return false };
+        let mut rest = &unread[..];
+        let Some(event) = events.next(&mut rest) else {
+            *unread = Bytes::new();
+            return false;
+        };
+        let pushed = push(builder, event, &self.limits);
+        let read = unread.len() - rest.len();
+        unread.advance(read);
+        self.wire.event();
+        self.watch.event();
+        if let Err(error) = pushed {
+            self.fail(error);
+        }
+        true
     }
 
     fn take_text(&mut self) -> String {
@@ -94,21 +156,6 @@ impl<S: Stream<Item = Result<Sse, SseError>>> Reader<S> {
         let text = builder.content()[self.shown..].to_owned();
         self.shown += text.len();
         text
-    }
-
-    fn take_event(&mut self, event: Event) {
-        self.since_event.reset();
-        let Some(builder) = &mut self.builder else { return };
-        if builder.is_done() {
-            // It is complete: what comes after it, or does not come, changes nothing.
-            if !matches!(event, Ok(Ok(_))) {
-                self.close();
-            }
-            return;
-        }
-        if let Err(error) = push(builder, event, &self.limits) {
-            self.end(Err(error));
-        }
     }
 
     fn close(&mut self) {
@@ -124,6 +171,14 @@ impl<S: Stream<Item = Result<Sse, SseError>>> Reader<S> {
         self.outcome = Some(Ok(reply));
     }
 
+    /// Something went wrong, which changes nothing in an answer that is complete.
+    fn fail(&mut self, error: ModelError) {
+        match &self.builder {
+            Some(builder) if builder.is_done() => self.close(),
+            _ => self.end(Err(error)),
+        }
+    }
+
     fn end(&mut self, outcome: Result<Reply, ModelError>) {
         self.tail = self.take_text();
         self.builder = None;
@@ -131,13 +186,20 @@ impl<S: Stream<Item = Result<Sse, SseError>>> Reader<S> {
     }
 }
 
-fn push(builder: &mut ReplyBuilder, event: Event, limits: &Limits) -> Result<(), ModelError> {
-    let sse = event.map_err(|silence| silent(silence, limits))?.map_err(unreadable)?;
-    let data = sse.data.as_deref().unwrap_or_default();
-    if sse.event.as_deref() == Some("error") {
-        return Err(builder.push_error(data));
+fn push(
+    builder: &mut ReplyBuilder,
+    event: Result<StreamEvent<'_>, Utf8Error>,
+    limits: &Limits,
+) -> Result<(), ModelError> {
+    let event = event.map_err(|error| ModelError::Broken(format!("it is no valid utf-8: {error}")))?;
+    if builder.is_done() {
+        // What comes after the end changes nothing.
+        return Ok(());
     }
-    builder.push(data)?;
+    if event.is_error {
+        return Err(builder.push_error(event.data));
+    }
+    builder.push(event.data)?;
     if builder.bytes() > limits.max_answer_bytes {
         return Err(too_long(limits.max_answer_bytes));
     }
@@ -157,19 +219,11 @@ fn silent(silence: Silence, limits: &Limits) -> ModelError {
     })
 }
 
-fn unreadable(error: SseError) -> ModelError {
-    ModelError::Broken(match &error {
-        SseError::Body(cause) => match cause.downcast_ref::<WireError>() {
-            Some(cause @ WireError::EventTooLong(_)) => return ModelError::TooLong(cause.to_string()),
-            Some(cause) => cause.to_string(),
-            None => cause.to_string(),
-        },
-        SseError::Utf8Parse(cause) => format!("it is no valid utf-8: {cause}"),
-        other => other.to_string(),
-    })
-}
-
-impl<S: Stream<Item = Result<Sse, SseError>>> Stream for Reader<S> {
+impl<S, E> Stream for Reader<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Error,
+{
     type Item = Result<Piece, ModelError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

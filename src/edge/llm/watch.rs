@@ -1,9 +1,7 @@
 //! A stream that must not fall silent.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures::Stream;
@@ -12,81 +10,107 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// What is as good as for ever, and still can be added to any instant.
 const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// A sign of life from below a [`Watch`]: something came that is no item.
-#[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicBool>);
-
-impl Pulse {
-    /// Something came.
-    pub fn beat(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
-    }
-}
-
 /// The stream fell silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {
-    /// Nothing came at all.
+    /// No event came.
     BeforeFirst,
-    /// Nothing came after the last item or beat.
+    /// Nothing came any more.
     Between,
 }
 
 /// How long a stream may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// From `started` to the first item. Beats don't prolong it.
+    /// From `started` to the first event. What else comes does not prolong it.
     pub first: Duration,
-    /// From an item or a beat to the next.
+    /// From whatever comes to the next.
     pub idle: Duration,
 }
 
-/// Hands on a stream's items, and says when they stay away for too long.
+/// Hands on a stream's items, and says when they stay away for too long. Which of them make up an
+/// event is told by whoever reads them.
 ///
 /// There is one timer for all items, and none as long as the stream is never waited for.
 pub struct Watch<S> {
     inner: Pin<Box<S>>,
-    pulse: Pulse,
     patience: Patience,
     started: Instant,
     /// When the stream was last waited for after something had come.
     last: Option<Instant>,
-    came: bool,
-    alarm: Option<Pin<Box<Sleep>>>,
+    item: bool,
+    event: bool,
+    alarm: Option<Alarm>,
+}
+
+/// A timer that was set for somebody.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    deadline: Instant,
+    wakes: Waker,
+}
+
+impl Alarm {
+    /// Whether it need not be looked at: it is still to ring, and for the one who asks.
+    fn is_set(&self, now: Instant, cx: &Context<'_>) -> bool {
+        self.deadline > now && self.wakes.will_wake(cx.waker())
+    }
+
+    /// It may only ring too early, never too late: rung early, it is set anew.
+    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline > deadline {
+            self.set(deadline);
+        }
+        self.wakes.clone_from(cx.waker());
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            if self.deadline >= deadline {
+                return Poll::Ready(());
+            }
+            self.set(deadline);
+        }
+    }
+
+    fn set(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        self.sleep.as_mut().reset(deadline);
+    }
 }
 
 impl<S: Stream> Watch<S> {
-    /// Watches `inner`; the first item is due `patience.first` after `started`.
-    pub fn new(inner: S, pulse: Pulse, started: Instant, patience: Patience) -> Self {
-        Self { inner: Box::pin(inner), pulse, patience, started, last: None, came: false, alarm: None }
+    /// Watches `inner`; the first event is due `patience.first` after `started`.
+    pub fn new(inner: S, started: Instant, patience: Patience) -> Self {
+        let inner = Box::pin(inner);
+        Self { inner, patience, started, last: None, item: false, event: false, alarm: None }
+    }
+
+    /// What has come holds an event.
+    pub fn event(&mut self) {
+        self.event = true;
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Silence> {
-        let alive = self.pulse.take();
-        if self.came || (alive && self.last.is_some()) {
-            self.came = false;
-            self.last = Some(Instant::now());
+        let alive = std::mem::take(&mut self.item) && self.last.is_some();
+        if std::mem::take(&mut self.event) || alive {
+            let now = Instant::now();
+            self.last = Some(now);
+            // A timer that would ring too early is left alone until it does: mostly something has
+            // come again by then.
+            let early = after(now, self.patience.idle);
+            if self.alarm.as_ref().is_some_and(|alarm| alarm.deadline <= early && alarm.is_set(now, cx)) {
+                return Poll::Pending;
+            }
         }
         let (deadline, silence) = match self.last {
             Some(last) => (after(last, self.patience.idle), Silence::Between),
             None => (after(self.started, self.patience.first), Silence::BeforeFirst),
         };
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        // It may only ring too early, never too late: rung early, it is set anew.
-        if alarm.deadline() > deadline {
-            alarm.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(alarm.as_mut().poll(cx));
-            if alarm.deadline() >= deadline {
-                return Poll::Ready(silence);
-            }
-            alarm.as_mut().reset(deadline);
-        }
+        let alarm = self.alarm.get_or_insert_with(|| Alarm {
+            sleep: Box::pin(sleep_until(deadline)),
+            deadline,
+            wakes: cx.waker().clone(),
+        });
+        alarm.poll(deadline, cx).map(|()| silence)
     }
 }
 
@@ -100,7 +124,7 @@ impl<S: Stream> Stream for Watch<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.inner.as_mut().poll_next(cx) {
             Poll::Ready(Some(item)) => {
-                self.came = true;
+                self.item = true;
                 Poll::Ready(Some(Ok(item)))
             }
             Poll::Ready(None) => Poll::Ready(None),
@@ -118,25 +142,32 @@ mod tests {
 
     const PATIENCE: Patience = Patience { first: Duration::from_secs(60), idle: Duration::from_secs(10) };
 
-    /// A stream whose items come after these many seconds each; a minus is a beat only.
-    fn at(pauses: &'static [i64], pulse: Pulse) -> impl Stream<Item = i64> {
-        stream::iter(pauses)
-            .then(move |&pause| {
-                let pulse = pulse.clone();
-                async move {
-                    sleep(Duration::from_secs(pause.unsigned_abs())).await;
-                    pulse.beat();
-                    pause
+    /// A stream whose items come after these many seconds each; one with a minus is no event.
+    fn at(pauses: &'static [i64]) -> impl Stream<Item = i64> {
+        stream::iter(pauses).then(async |&pause| {
+            sleep(Duration::from_secs(pause.unsigned_abs())).await;
+            pause
+        })
+    }
+
+    /// The next item that is an event.
+    async fn next<S: Stream<Item = i64>>(watch: &mut Watch<S>) -> Option<Result<i64, Silence>> {
+        loop {
+            match watch.next().await {
+                Some(Ok(beat)) if beat < 0 => {}
+                item => {
+                    watch.event();
+                    return item;
                 }
-            })
-            .filter(|&pause| std::future::ready(pause >= 0))
+            }
+        }
     }
 
     async fn watched(pauses: &'static [i64]) -> (Vec<Result<i64, Silence>>, u64) {
-        let (pulse, started) = (Pulse::default(), Instant::now());
-        let mut watch = Watch::new(at(pauses, pulse.clone()), pulse, started, PATIENCE);
+        let started = Instant::now();
+        let mut watch = Watch::new(at(pauses), started, PATIENCE);
         let mut items = Vec::new();
-        while let Some(item) = watch.next().await {
+        while let Some(item) = next(&mut watch).await {
             items.push(item);
             if item.is_err() {
                 break;
@@ -156,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn beats_do_not_prolong_the_wait_for_the_first() {
+    async fn what_is_no_event_does_not_prolong_the_wait_for_the_first() {
         assert_eq!(watched(&[-25, -25, 25]).await, (vec![Err(Silence::BeforeFirst)], 60));
     }
 
@@ -166,28 +197,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn beats_count_as_life_between_items() {
+    async fn what_is_no_event_counts_as_life_between_events() {
         assert_eq!(watched(&[1, -9, -9, 9]).await.0, [Ok(1), Ok(9)]);
         assert_eq!(watched(&[1, -9, -11, 9]).await, (vec![Ok(1), Err(Silence::Between)], 20));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_is_not_the_streams_fault() {
-        let (pulse, started) = (Pulse::default(), Instant::now());
-        let mut watch = Watch::new(at(&[1, 0, 0, 5], pulse.clone()), pulse, started, PATIENCE);
+        let mut watch = Watch::new(at(&[1, 0, 0, 5]), Instant::now(), PATIENCE);
         for _ in 0..3 {
-            assert!(watch.next().await.is_some_and(|item| item.is_ok()));
+            assert!(next(&mut watch).await.is_some_and(|item| item.is_ok()));
             advance(Duration::from_secs(100)).await;
         }
-        assert_eq!(watch.next().await, Some(Ok(5)));
-        assert_eq!(watch.next().await, None);
+        assert_eq!(next(&mut watch).await, Some(Ok(5)));
+        assert_eq!(next(&mut watch).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn endless_patience_does_not_overflow() {
         let patience = Patience { first: Duration::MAX, idle: Duration::MAX };
-        let mut watch = Watch::new(at(&[1, 1], Pulse::default()), Pulse::default(), Instant::now(), patience);
-        assert_eq!(watch.next().await, Some(Ok(1)));
-        assert_eq!(watch.next().await, Some(Ok(1)));
+        let mut watch = Watch::new(at(&[1, 1]), Instant::now(), patience);
+        assert_eq!(next(&mut watch).await, Some(Ok(1)));
+        assert_eq!(next(&mut watch).await, Some(Ok(1)));
     }
 }

@@ -1,73 +1,54 @@
-//! The bytes of a response, made into what an event parser can read to the end.
-
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+//! The bytes of a response, made into what an event reader can read to the end.
 
 use bytes::Bytes;
-use futures::Stream;
-
-use super::watch::Pulse;
 
 /// What an event may be longer than the text in it.
 const EVENT_OVERHEAD: usize = 64 * 1024;
 
-/// How many bytes have come since the last event: no event may be without end.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SinceEvent(Arc<AtomicUsize>);
-
-impl SinceEvent {
-    /// An event is complete.
-    pub fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    fn add(&self, bytes: usize) -> usize {
-        self.0.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
-    }
-}
-
-/// Why no more bytes come.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WireError {
-    /// The connection failed: the causes, joined.
-    #[error("the connection broke off: {0}")]
-    Lost(String),
-    /// One event is too long.
-    #[error("one event of the answer is longer than {0} bytes; see llm.max_answer_bytes")]
-    EventTooLong(usize),
-}
+/// One event is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("one event of the answer is longer than {0} bytes; see llm.max_answer_bytes")]
+pub(super) struct EventTooLong(usize);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Body {
     Unknown,
     Events,
     Whole,
-    Over,
 }
 
-/// Hands on a response's bytes. A body that is no event stream (JSON, a page of HTML) becomes one
-/// event, and an event that the end of input cuts short is closed.
-pub(super) struct Wire<S> {
-    inner: Pin<Box<S>>,
-    pulse: Pulse,
-    since_event: SinceEvent,
-    max_event_bytes: usize,
+/// Passes a response's bytes on. A body that is no event stream (JSON, a page of HTML) becomes one
+/// event.
+pub(super) struct Wire {
     body: Body,
+    /// Bytes that have come since the last event: no event may be without end.
+    since_event: usize,
+    max_event_bytes: usize,
 }
 
-impl<S> Wire<S> {
+impl Wire {
+    /// What ends an event that the end of input cut short.
+    pub const END: Bytes = Bytes::from_static(b"\n\n");
+
     /// `max_answer_bytes` bounds the text; escapes may make it several times as long on the wire.
-    pub fn new(inner: S, pulse: Pulse, since_event: SinceEvent, max_answer_bytes: usize) -> Self {
+    pub fn new(max_answer_bytes: usize) -> Self {
         let max_event_bytes = max_answer_bytes.saturating_mul(4).saturating_add(EVENT_OVERHEAD);
-        Self { inner: Box::pin(inner), pulse, since_event, max_event_bytes, body: Body::Unknown }
+        Self { body: Body::Unknown, since_event: 0, max_event_bytes }
     }
 
-    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, WireError> {
-        self.pulse.beat();
-        if self.since_event.add(bytes.len()) > self.max_event_bytes {
-            return Err(WireError::EventTooLong(self.max_event_bytes));
+    /// An event is complete.
+    pub fn event(&mut self) {
+        self.since_event = 0;
+    }
+
+    /// The bytes as the event reader is to see them.
+    ///
+    /// # Errors
+    /// [`EventTooLong`].
+    pub fn pass(&mut self, bytes: Bytes) -> Result<Bytes, EventTooLong> {
+        self.since_event = self.since_event.saturating_add(bytes.len());
+        if self.since_event > self.max_event_bytes {
+            return Err(EventTooLong(self.max_event_bytes));
         }
         let opens = self.body == Body::Unknown;
         if opens && let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
@@ -88,29 +69,6 @@ fn on_one_line(bytes: &[u8], opens: bool) -> Bytes {
     let prefix: &[u8] = if opens { b"data: " } else { b"" };
     let flat = bytes.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte });
     prefix.iter().copied().chain(flat).collect()
-}
-
-impl<S, E> Stream for Wire<S>
-where
-    S: Stream<Item = Result<Bytes, E>>,
-    E: std::error::Error,
-{
-    type Item = Result<Bytes, WireError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.body == Body::Over {
-            return Poll::Ready(None);
-        }
-        let next = ready!(self.inner.as_mut().poll_next(cx));
-        Poll::Ready(Some(match next {
-            Some(Ok(bytes)) => self.pass(bytes),
-            Some(Err(error)) => Err(WireError::Lost(causes(&error))),
-            None => {
-                self.body = Body::Over;
-                Ok(Bytes::from_static(b"\n\n"))
-            }
-        }))
-    }
 }
 
 /// An error with all its causes, on one line.

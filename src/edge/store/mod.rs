@@ -1,6 +1,7 @@
 //! Where turns are kept: the trait that Persistence uses, and its two implementations.
 
 pub mod mongo;
+pub mod owner;
 pub mod sqlite;
 
 use futures::future::BoxFuture;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
+use owner::Owner;
 
 /// What became of a request to record an update.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,8 +95,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Refused`] when the turn is not on record.
     fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()>;
 
-    /// The whole server has panicked: counts it in every turn of this bot that is unfinished.
-    fn count_panic(&self, bot: i64) -> Stored<()>;
+    /// The whole server has panicked, maybe over one of these turns: counts it in each.
+    fn count_panic(&self, ids: Vec<TurnId>) -> Stored<()>;
 
     /// Writes how the turn ended.
     ///
@@ -117,6 +119,13 @@ pub trait Store: Send + Sync {
 
     /// Turns that match, by chat, topic and `seq`.
     fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>>;
+
+    /// Makes `owner` the one process that serves the bot, or says that it still is. Whether it is: not
+    /// while another process is, until that one has ended, or has not said for 6 s that it is there.
+    fn claim(&self, bot: i64, owner: &Owner) -> Stored<bool>;
+
+    /// `owner` does not serve the bot any more; another process may.
+    fn release(&self, bot: i64, owner: &Owner) -> Stored<()>;
 
     /// Whether the store takes calls now.
     fn ping(&self) -> Stored<()>;

@@ -113,6 +113,11 @@ impl BotApiClient {
         Self { client, base, timeout, revoked: Arc::default() }
     }
 
+    /// The same bot through connections of another client's.
+    pub fn through(&self, client: Client) -> Self {
+        Self { client, ..self.clone() }
+    }
+
     /// Waits until Telegram no longer knows the token: nothing works any more until the operator has
     /// another.
     pub async fn revoked(&self) {

@@ -55,10 +55,10 @@ pub async fn poll(api: BotApiClient, intake: Arc<dyn Intake>, wait_s: u32) -> Re
 /// offset, and whether the whole batch was taken.
 async fn hand_in(batch: &[Value], offset: i64, intake: &dyn Intake) -> (i64, bool) {
     let updates: Vec<Update> = batch.iter().filter_map(|value| Update::from_value(value).ok()).collect();
-    let mut chats: HashMap<Option<i64>, Vec<Update>> = HashMap::new();
+    let mut chats: HashMap<Option<(i64, Option<i32>)>, Vec<Update>> = HashMap::new();
     let ids: Vec<i64> = updates.iter().map(|update| update.id).collect();
     for update in updates {
-        chats.entry(update.chat()).or_default().push(update);
+        chats.entry(update.place()).or_default().push(update);
     }
     let verdicts = join_all(chats.into_values().map(|updates| in_order(updates, intake))).await;
     let taken: HashMap<i64, Verdict> = verdicts.into_iter().flatten().collect();

@@ -126,10 +126,10 @@ impl Update {
         Ok(Self { id, kind: kind(value), message, stopped })
     }
 
-    /// The chat that it is about, where it is of a kind that is handled.
-    pub fn chat(&self) -> Option<i64> {
-        let stopped = self.stopped.map(|stopped| stopped.chat);
-        self.message.as_ref().map(|message| message.chat).or(stopped)
+    /// The chat and the topic that it is about, where it is of a kind that is handled.
+    pub fn place(&self) -> Option<(i64, Option<i32>)> {
+        let stopped = self.stopped.map(|stopped| (stopped.chat, stopped.topic));
+        self.message.as_ref().map(|message| (message.chat, message.topic)).or(stopped)
     }
 }
 
@@ -228,7 +228,10 @@ mod tests {
             let update = json!({"update_id": 1, "stopped_message_generation": pressed});
             let update = Update::from_value(&update).unwrap();
             assert_eq!(update.stopped, Some(StoppedDraft { chat: 5, topic: None, draft_id: 7 }));
-            assert_eq!((update.chat(), update.kind.as_str()), (Some(5), "stopped_message_generation"));
+            assert_eq!(
+                (update.place(), update.kind.as_str()),
+                (Some((5, None)), "stopped_message_generation")
+            );
         }
         let odd = json!({"update_id": 1, "stopped_message_generation": {"draft_id": 7}});
         assert_eq!(Update::from_value(&odd).unwrap().stopped, None);

@@ -96,11 +96,11 @@ fn server_error(random: &mut Random) -> Trouble {
 }
 
 /// SplitMix64: small, and the same on every machine for ever, which no library promises.
-#[derive(Debug)]
-struct Random(u64);
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn new(parts: &[u64]) -> Self {
+    pub(crate) fn new(parts: &[u64]) -> Self {
         let mut random = Self(0);
         for part in parts {
             random.0 ^= part;
@@ -116,7 +116,7 @@ impl Random {
         }
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -125,7 +125,7 @@ impl Random {
     }
 
     /// A number below `end`, which is small enough for the bias not to matter.
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }

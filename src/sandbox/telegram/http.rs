@@ -51,7 +51,11 @@ fn content_type(request: &HttpRequest) -> &str {
     header.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-async fn params_of(content_type: &str, body: Bytes) -> Result<Params, ApiError> {
+/// A call's parameters, in whatever form a client library writes them.
+///
+/// # Errors
+/// Telegram's own, for a body that can't be read.
+pub(crate) async fn params_of(content_type: &str, body: Bytes) -> Result<Params, ApiError> {
     let unreadable = || ApiError::bad_request("can't parse the request");
     if body.is_empty() {
         return Ok(Params::default());

@@ -86,6 +86,10 @@ pub struct When {
     /// The process is killed. What follows before a `start` does not happen.
     #[serde(default)]
     pub kill: bool,
+    /// The whole server panics over what is in flight, starts, and panics again, so many times. What
+    /// follows before a `start` does not happen.
+    #[serde(default)]
+    pub server_panics: u32,
     /// The process starts again.
     #[serde(default)]
     pub start: bool,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::file::{Model, Scenario, Telegram, Then, When};
 use super::tools::toolbox;
-use crate::app::topology;
+use crate::app::{count_panic, topology};
 use crate::domain::chat::{Role, ToolCall};
 use crate::domain::record::{State, StoredTurn};
 use crate::edge::llm::Request;
@@ -168,8 +168,12 @@ async fn live<'a>(house: &mut House, when: &'a [When], began: Instant) -> (&'a [
     for (position, event) in when.iter().enumerate() {
         tokio::time::sleep_until(began + Duration::from_millis(event.at_ms)).await;
         let rest = &when[position + 1..];
-        if event.kill || event.stop {
-            let grace = Duration::from_millis(if event.kill { 0 } else { house.config.shutdown.grace_ms });
+        for _ in 0..event.server_panics {
+            // A store in memory answers at once, unless it is away.
+            let _away = count_panic(&house.store, BOT).await;
+        }
+        if event.kill || event.stop || event.server_panics > 0 {
+            let grace = Duration::from_millis(if event.stop { house.config.shutdown.grace_ms } else { 0 });
             let ended = house.stop(grace).await;
             let Some(start) = rest.iter().position(|event| event.start) else {
                 return (rest, End::Over(ended));

@@ -1,5 +1,6 @@
 //! The MongoDB store: one document a turn, in the collection `turns`.
 
+mod claims;
 mod connect;
 mod errors;
 mod fields;
@@ -18,6 +19,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::owner::Owner;
 use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
@@ -123,8 +125,8 @@ impl Store for MongoStore {
         self.with(move |inside| async move { inside.update(id, &fields::of_messages(&messages)).await })
     }
 
-    fn count_panic(&self, bot: i64) -> Stored<()> {
-        self.with(move |inside| async move { inside.count_panic(bot).await })
+    fn count_panic(&self, ids: Vec<TurnId>) -> Stored<()> {
+        self.with(move |inside| async move { inside.count_panic(&ids).await })
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
@@ -149,6 +151,16 @@ impl Store for MongoStore {
 
     fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>> {
         self.with(|inside| async move { inside.turns(filter).await })
+    }
+
+    fn claim(&self, bot: i64, owner: &Owner) -> Stored<bool> {
+        let owner = owner.clone();
+        self.with(move |inside| async move { inside.claim(bot, &owner).await })
+    }
+
+    fn release(&self, bot: i64, owner: &Owner) -> Stored<()> {
+        let owner = owner.to_string();
+        self.with(move |inside| async move { inside.release(bot, owner).await })
     }
 
     fn ping(&self) -> Stored<()> {

@@ -57,9 +57,11 @@ impl Inside {
         Ok(within("read the last turn of a chat", find).await?.map(|turn| turn.place()))
     }
 
-    /// Adds a panic to every unfinished turn of the bot.
-    pub(super) async fn count_panic(&self, bot: i64) -> Result<(), StoreError> {
-        let counted = self.turns.update_many(fields::of_unfinished(bot), doc! { "$inc": { "panics": 1 } });
+    /// Adds a panic to each turn.
+    pub(super) async fn count_panic(&self, ids: &[TurnId]) -> Result<(), StoreError> {
+        let ids: Vec<_> = ids.iter().map(TurnId::to_string).collect();
+        let counted =
+            self.turns.update_many(doc! { "_id": { "$in": ids } }, doc! { "$inc": { "panics": 1 } });
         within("count a panic", counted).await.map(|_| ())
     }
 

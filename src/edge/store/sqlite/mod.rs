@@ -3,6 +3,7 @@
 //! Writes are committed in groups (`writer.rs`): a durable commit costs one flush of the disk,
 //! whether it holds one turn or two hundred.
 
+mod claims;
 mod errors;
 mod reader;
 mod reads;
@@ -17,10 +18,12 @@ use std::path::Path;
 use rusqlite::Connection;
 use uuid::Uuid;
 
+use super::owner::Owner;
 use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
+use claims::Claims;
 use reader::Reader;
 use writer::Writer;
 
@@ -39,6 +42,7 @@ const LOCK: &str = "brigade.lock";
 pub struct SqliteStore {
     writer: Writer,
     reader: Reader,
+    claims: Claims,
 }
 
 impl SqliteStore {
@@ -62,7 +66,8 @@ impl SqliteStore {
         let mut write = connect(&file).and_then(schema::prepare_file).map_err(named)?;
         schema::migrate(&mut write).map_err(named)?;
         let read = connect(&file).and_then(schema::forbid_writes).map_err(named)?;
-        Ok(Self { writer: Writer::start(write)?, reader: Reader::start(read)? })
+        let claims = Claims::new(directory);
+        Ok(Self { writer: Writer::start(write)?, reader: Reader::start(read)?, claims })
     }
 }
 
@@ -97,8 +102,8 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| writes::save_messages(connection, id, &messages))
     }
 
-    fn count_panic(&self, bot: i64) -> Stored<()> {
-        self.writer.run(move |connection| writes::count_panic(connection, bot))
+    fn count_panic(&self, ids: Vec<TurnId>) -> Stored<()> {
+        self.writer.run(move |connection| writes::count_panic(connection, &ids))
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
@@ -123,6 +128,16 @@ impl Store for SqliteStore {
 
     fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>> {
         self.reader.run(move |connection| reads::turns(connection, &filter))
+    }
+
+    fn claim(&self, bot: i64, _: &Owner) -> Stored<bool> {
+        let claimed = self.claims.claim(bot);
+        Box::pin(async move { claimed })
+    }
+
+    fn release(&self, bot: i64, _: &Owner) -> Stored<()> {
+        self.claims.release(bot);
+        Box::pin(async { Ok(()) })
     }
 
     fn ping(&self) -> Stored<()> {

@@ -85,12 +85,12 @@ pub(super) fn save_messages(
     on_record(id, changed.map_err(&failed)?)
 }
 
-/// Adds a panic to every unfinished turn of the bot.
-pub(super) fn count_panic(connection: &Connection, bot: i64) -> Result<(), StoreError> {
-    const UPDATE: &str = "UPDATE turns SET panics = panics + 1
-                          WHERE bot = ? AND state IN ('accepted', 'answered')";
+/// Adds a panic to each turn.
+pub(super) fn count_panic(connection: &Connection, ids: &[TurnId]) -> Result<(), StoreError> {
+    const UPDATE: &str = "UPDATE turns SET panics = panics + 1 WHERE _id = ?";
     let failed = during("count a panic");
-    connection.prepare_cached(UPDATE).map_err(&failed)?.execute([bot]).map(|_| ()).map_err(&failed)
+    let mut update = connection.prepare_cached(UPDATE).map_err(&failed)?;
+    ids.iter().try_for_each(|id| update.execute([id.to_string()]).map(|_| ()).map_err(&failed))
 }
 
 /// Writes how it ended and leaves the answer alone.

@@ -1,0 +1,378 @@
+//! The judge: looks at every message that a chat shows and knows what it should have been.
+//!
+//! A chat's questions are answered in their order, each to the letter: the messages of an answer,
+//! joined, are what the model wrote, but for white space where they were cut. "✓" and "Thinking..."
+//! come and go as promised.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::answer;
+use super::profile::Profile;
+use super::stats::{Metric, Stats};
+use crate::domain::commands::CHECK_MARK;
+
+#[path = "judge_turn.rs"]
+mod turn;
+use turn::{Fit, Turn};
+
+/// What "Thinking..." begins with, however it is spelt out.
+const THINKING: &str = "Thinking";
+/// So many violations are told in full.
+const TOLD: usize = 20;
+
+/// Something that must not happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The chat.
+    pub chat: i64,
+    /// The turn in it, from 1.
+    pub turn: u32,
+    /// Of what kind, in a few words.
+    pub kind: String,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// All that must not have happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violations {
+    /// How many.
+    pub count: u64,
+    /// How many of which kind.
+    pub by_kind: BTreeMap<String, u64>,
+    /// The first of them.
+    pub first: Vec<Violation>,
+}
+
+impl Violations {
+    pub(crate) fn add(&mut self, chat: i64, turn: u32, kind: &str, seen: String) {
+        self.count += 1;
+        *self.by_kind.entry(kind.to_owned()).or_default() += 1;
+        if self.first.len() < TOLD {
+            self.first.push(Violation { chat, turn, kind: kind.to_owned(), seen });
+        }
+    }
+}
+
+/// What the model has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// It emitted the delta that fills the first chunk, or the last of a shorter answer.
+    Filled,
+    /// It emitted the last delta.
+    Last,
+}
+
+/// A question as the judge is told of it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) turn: u32,
+    /// When the person meant to ask.
+    pub(crate) intended: Instant,
+    /// When it was asked.
+    pub(crate) posted: Instant,
+    pub(crate) answer: String,
+    /// Told when the chat has the whole answer and nothing else.
+    pub(crate) ended: oneshot::Sender<()>,
+}
+
+/// What is judged beside the answers.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    /// Between two "Thinking..."; none where nobody promised them.
+    thinking_every: Option<Duration>,
+}
+
+/// A "✓" or "Thinking..." that stands in a chat.
+#[derive(Debug, Clone, Copy)]
+struct Status {
+    id: i64,
+    turn: u32,
+}
+
+#[derive(Debug, Default)]
+struct Chat {
+    /// Turns so far.
+    asked: u32,
+    /// The updates of all turns, in order.
+    updates: Vec<i64>,
+    /// Those that have not ended.
+    turns: VecDeque<Turn>,
+    statuses: Vec<Status>,
+    held_until: Option<Instant>,
+}
+
+/// The judge.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    /// What it has found.
+    pub(crate) violations: Violations,
+    rules: Rules,
+    chats: HashMap<i64, Chat>,
+    stats: Rc<RefCell<Stats>>,
+    open_turns: u64,
+}
+
+impl Judge {
+    pub(crate) fn new(profile: &Profile, stats: Rc<RefCell<Stats>>) -> Self {
+        // Where calls are counted or fail, "Thinking..." gives way to what matters more.
+        let every_ms = Some(profile.bot.thinking_every_ms).filter(|ms| *ms > 0 && !profile.is_ruled());
+        let rules = Rules { thinking_every: every_ms.map(Duration::from_millis) };
+        Self { violations: Violations::default(), rules, chats: HashMap::new(), stats, open_turns: 0 }
+    }
+
+    /// The number of a chat's next turn.
+    pub(crate) fn next_turn(&self, chat: i64) -> u32 {
+        self.chats.get(&chat).map_or(0, |chat| chat.asked) + 1
+    }
+
+    /// Turns that have not ended.
+    pub(crate) fn open_turns(&self) -> u64 {
+        self.open_turns
+    }
+
+    /// The updates of each chat's turns, in order.
+    pub(crate) fn updates(&self) -> BTreeMap<i64, Vec<i64>> {
+        self.chats.iter().map(|(chat, state)| (*chat, state.updates.clone())).collect()
+    }
+
+    /// A question goes to the bot now.
+    pub(crate) fn asked(&mut self, chat: i64, asked: Asked) {
+        let state = self.chats.entry(chat).or_default();
+        state.asked = asked.turn;
+        state.turns.push_back(Turn::new(asked));
+        self.open_turns += 1;
+        self.stats.borrow_mut().counts.questions += 1;
+    }
+
+    /// The update that carries the last question.
+    pub(crate) fn named(&mut self, chat: i64, update: i64) {
+        self.chats.entry(chat).or_default().updates.push(update);
+    }
+
+    /// The model has emitted something of a turn's answer.
+    pub(crate) fn emitted(&mut self, chat: i64, turn: u32, moment: Moment, at: Instant) {
+        let turns = self.chats.get_mut(&chat).map(|chat| &mut chat.turns);
+        if let Some(turn) = turns.and_then(|turns| turns.iter_mut().find(|open| open.number == turn)) {
+            turn.emitted(moment, at);
+        }
+    }
+
+    /// A chat shows a new message.
+    pub(crate) fn sent(&mut self, chat: i64, id: i64, text: &str, now: Instant) {
+        if !self.chats.contains_key(&chat) {
+            return self.violations.add(
+                chat,
+                0,
+                "unasked",
+                format!("nothing was asked here: {}", excerpt(text)),
+            );
+        }
+        match text.trim() {
+            CHECK_MARK => self.check_mark(chat, id, now),
+            status if status.starts_with(THINKING) => self.thinking(chat, Some(id), now),
+            _ => self.chunk(chat, id, text, now),
+        }
+    }
+
+    /// A message has a new text.
+    pub(crate) fn edited(&mut self, chat: i64, id: i64, text: &str, now: Instant) {
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        if state.statuses.iter().any(|status| status.id == id) {
+            if text.trim().starts_with(THINKING) {
+                return self.thinking(chat, None, now);
+            }
+            state.statuses.retain(|status| status.id != id);
+            return self.chunk(chat, id, text, now);
+        }
+        let Some(turn) = state.turns.iter_mut().find(|turn| turn.shows(id)) else { return };
+        let number = turn.number;
+        if turn.regrow(id, text, now) {
+            self.look_at_end(chat, number, now);
+        } else {
+            self.violations.add(
+                chat,
+                number,
+                "wrong text",
+                format!("a message was edited to {}", excerpt(text)),
+            );
+        }
+    }
+
+    /// Messages are gone.
+    pub(crate) fn deleted(&mut self, chat: i64, ids: &[i64], now: Instant) {
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        state.statuses.retain(|status| !ids.contains(&status.id));
+        for turn in &state.turns {
+            if let Some(id) = ids.iter().find(|id| turn.shows(**id)) {
+                let seen = format!("message {id} of the answer was deleted");
+                self.violations.add(chat, turn.number, "deleted", seen);
+            }
+        }
+        self.settle(chat, now);
+    }
+
+    /// A call was answered 429: the chat is to be silent until then.
+    pub(crate) fn held(&mut self, chat: i64, wait: Duration, now: Instant) {
+        let state = self.chats.entry(chat).or_default();
+        let from = state.held_until.map_or(now, |until| until.max(now));
+        let until = from.max(now + wait);
+        state.held_until = Some(until);
+        let mut stats = self.stats.borrow_mut();
+        stats.counts.too_many_requests += 1;
+        stats.counts.held_ms += u64::try_from((until - from).as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// Nobody waits for a turn any longer.
+    pub(crate) fn give_up(&mut self, chat: i64, turn: u32, after: Duration) {
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        let Some(at) = state.turns.iter().position(|open| open.number == turn) else { return };
+        let left = state.statuses.iter().filter(|status| status.turn == turn).count();
+        let Some(given_up) = state.turns.remove(at) else { return };
+        state.statuses.retain(|status| status.turn != turn);
+        self.open_turns -= 1;
+        let kind = if given_up.is_complete() { "status left" } else { "unanswered" };
+        let seen = format!(
+            "after {} s the chat shows {} of {} bytes of the answer, and {left} \"✓\" or \"Thinking...\"",
+            after.as_secs(),
+            given_up.shown_bytes(),
+            given_up.answer_bytes(),
+        );
+        self.violations.add(chat, turn, kind, seen);
+    }
+
+    fn check_mark(&mut self, chat: i64, id: i64, now: Instant) {
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        let asked = state.asked;
+        let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_acknowledged()) else {
+            return self.violations.add(chat, asked, "doubled", "a second \"✓\" for one question".to_owned());
+        };
+        turn.acknowledge(now);
+        state.statuses.push(Status { id, turn: turn.number });
+        let waited = now - turn.intended;
+        self.stats.borrow_mut().record(Metric::CheckMark, waited);
+    }
+
+    /// "Thinking..." as a message of its own, or as a new text of one.
+    fn thinking(&mut self, chat: i64, id: Option<i64>, now: Instant) {
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        let asked = state.asked;
+        let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_complete()) else {
+            let seen = "\"Thinking...\" although nothing is to be answered".to_owned();
+            return self.violations.add(chat, asked, "thinking", seen);
+        };
+        let wrong = turn.beat(now, self.rules.thinking_every);
+        let number = turn.number;
+        state.statuses.extend(id.map(|id| Status { id, turn: number }));
+        if let Some(seen) = wrong {
+            self.violations.add(chat, number, "thinking", seen);
+        }
+    }
+
+    fn chunk(&mut self, chat: i64, id: i64, text: &str, now: Instant) {
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        let asked = state.asked;
+        let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_complete()) else {
+            let seen = format!("all is answered, and then: {}", excerpt(text));
+            return self.violations.add(chat, asked, "doubled", seen);
+        };
+        let number = turn.number;
+        let silent = turn.silence(now, self.rules.thinking_every);
+        let is_first = turn.first_chunk.is_none();
+        let fit = turn.take(id, text, now);
+        if let (true, Some(seen)) = (is_first, silent) {
+            self.violations.add(chat, number, "thinking", seen);
+        }
+        match fit {
+            Fit::Next => {}
+            Fit::After(bytes) => {
+                let seen = format!("{bytes} bytes of the answer are missing before {}", excerpt(text));
+                self.violations.add(chat, number, "missing", seen);
+            }
+            Fit::Again => {
+                self.violations.add(chat, number, "doubled", format!("shown twice: {}", excerpt(text)));
+            }
+            Fit::Nowhere => return self.wrong(chat, number, text),
+        }
+        if is_first {
+            self.first_shown(chat, number);
+        }
+        self.look_at_end(chat, number, now);
+    }
+
+    /// A text that is nowhere in the answer that is due.
+    fn wrong(&mut self, chat: i64, turn: u32, text: &str) {
+        let (kind, whose) = match answer::named_in(text) {
+            Some((other, _)) if other != chat => ("wrong chat", format!("an answer of chat {other}: ")),
+            Some((_, other)) if other != turn => ("out of order", format!("an answer of turn {other}: ")),
+            _ => ("wrong text", "not in the answer: ".to_owned()),
+        };
+        self.violations.add(chat, turn, kind, whose + &excerpt(text));
+    }
+
+    fn first_shown(&mut self, chat: i64, number: u32) {
+        let state = self.chats.get_mut(&chat);
+        let turn = state.and_then(|state| state.turns.iter_mut().find(|turn| turn.number == number));
+        let Some((turn, first)) = turn.and_then(|turn| turn.first_chunk.map(|first| (turn, first))) else {
+            return;
+        };
+        let mut stats = self.stats.borrow_mut();
+        stats.record(Metric::FirstChunk, first - turn.intended);
+        if let Some(added) = turn.take_added() {
+            stats.record(Metric::Added, added);
+        }
+    }
+
+    fn look_at_end(&mut self, chat: i64, number: u32, now: Instant) {
+        let state = self.chats.get_mut(&chat);
+        let turn = state.and_then(|state| state.turns.iter_mut().find(|turn| turn.number == number));
+        let Some(turn) = turn.filter(|turn| turn.is_complete()) else { return };
+        let mut stats = self.stats.borrow_mut();
+        stats.counts.turns += 1;
+        stats.record(Metric::Turn, now - turn.intended);
+        if let Some(added) = turn.take_added() {
+            stats.record(Metric::Added, added);
+        }
+        if let Some(last) = turn.last_emitted {
+            stats.record(Metric::Tail, now.saturating_duration_since(last));
+        }
+        drop(stats);
+        self.settle(chat, now);
+    }
+
+    /// Ends the turns whose answers are there and whose "✓" and "Thinking..." are gone.
+    fn settle(&mut self, chat: i64, now: Instant) {
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        while let Some(turn) = state.turns.front() {
+            let has_status = state.statuses.iter().any(|status| status.turn == turn.number);
+            if !turn.is_complete() || has_status {
+                return;
+            }
+            let ended = state.turns.pop_front().and_then(|mut turn| turn.ended.take());
+            // A driver that has given up does not listen.
+            let _nobody = ended.map(|ended| ended.send(()));
+            self.open_turns -= 1;
+            if let Some(next) = state.turns.front_mut() {
+                next.begin(now);
+            }
+        }
+    }
+}
+
+/// The beginning of a text, for people.
+pub(crate) fn excerpt(text: &str) -> String {
+    let short: String = text.trim().chars().take(60).collect();
+    let more = if short.len() < text.trim().len() { "..." } else { "" };
+    format!("{short:?}{more}")
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! One turn as the judge follows it.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Asked, Moment};
+
+/// A "Thinking..." may be so much early or late, in percent of what was promised.
+const EARLY_PERCENT: u32 = 70;
+const LATE_PERCENT: u32 = 150;
+
+/// How a text stands to what is due of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It is what comes next.
+    Next,
+    /// It comes so many bytes later.
+    After(usize),
+    /// It was there before.
+    Again,
+    /// It is not in the answer.
+    Nowhere,
+}
+
+/// A message that shows a part of the answer.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    id: i64,
+    start: usize,
+}
+
+/// A turn that has not ended.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) number: u32,
+    pub(super) intended: Instant,
+    pub(super) ended: Option<oneshot::Sender<()>>,
+    pub(super) first_chunk: Option<Instant>,
+    pub(super) last_emitted: Option<Instant>,
+    answer: String,
+    acknowledged: bool,
+    filled: Option<Instant>,
+    shown: Vec<Shown>,
+    /// Up to where the chat shows the answer, in bytes.
+    at: usize,
+    /// The last "Thinking...", or when waiting for the first began.
+    beat_from: Instant,
+    beats: u32,
+    added_taken: bool,
+}
+
+impl Turn {
+    pub(super) fn new(asked: Asked) -> Self {
+        Self {
+            number: asked.turn,
+            intended: asked.intended,
+            ended: Some(asked.ended),
+            first_chunk: None,
+            last_emitted: None,
+            answer: asked.answer,
+            acknowledged: false,
+            filled: None,
+            shown: Vec::new(),
+            at: 0,
+            beat_from: asked.posted,
+            beats: 0,
+            added_taken: false,
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        !self.shown.is_empty() && self.answer[self.at..].trim_start().is_empty()
+    }
+
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.acknowledged
+    }
+
+    pub(super) fn shown_bytes(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer.len()
+    }
+
+    pub(super) fn shows(&self, id: i64) -> bool {
+        self.shown.iter().any(|shown| shown.id == id)
+    }
+
+    /// "✓" is there. The bot has taken the question only now.
+    pub(super) fn acknowledge(&mut self, now: Instant) {
+        self.acknowledged = true;
+        self.begin(now);
+    }
+
+    /// Nothing else is to be answered before it any longer.
+    pub(super) fn begin(&mut self, now: Instant) {
+        if self.beats == 0 {
+            self.beat_from = now;
+        }
+    }
+
+    /// The first time counts: a bot that asks the model again has made the person wait.
+    pub(super) fn emitted(&mut self, moment: Moment, at: Instant) {
+        match moment {
+            Moment::Filled => drop(self.filled.get_or_insert(at)),
+            Moment::Last => self.last_emitted = Some(at),
+        }
+    }
+
+    /// Takes "Thinking..."; returns what is wrong with it.
+    pub(super) fn beat(&mut self, now: Instant, every: Option<Duration>) -> Option<String> {
+        let waited = now - self.beat_from;
+        self.beats += 1;
+        self.beat_from = now;
+        if self.first_chunk.is_some() {
+            return Some("\"Thinking...\" after the first chunk".to_owned());
+        }
+        let every = every?;
+        let fits = every * EARLY_PERCENT / 100 <= waited && waited <= every * LATE_PERCENT / 100;
+        (!fits).then(|| {
+            format!("\"Thinking...\" number {} came after {:.1} s", self.beats, waited.as_secs_f64())
+        })
+    }
+
+    /// What is wrong when the first chunk comes now: nothing was said for too long.
+    pub(super) fn silence(&self, now: Instant, every: Option<Duration>) -> Option<String> {
+        let waited = now - self.beat_from;
+        (waited > every? * LATE_PERCENT / 100).then(|| {
+            let seconds = waited.as_secs_f64();
+            format!("no \"Thinking...\" in the {seconds:.1} s before the first chunk ({} before)", self.beats)
+        })
+    }
+
+    /// Takes a new message.
+    pub(super) fn take(&mut self, id: i64, text: &str, now: Instant) -> Fit {
+        let text = text.trim();
+        let start = self.skip_space(self.at);
+        let fit = if self.answer[start..].starts_with(text) {
+            self.show(id, start, text, now);
+            Fit::Next
+        } else if self.answer[..self.at].contains(text) {
+            Fit::Again
+        } else if let Some(gap) = self.answer[start..].find(text) {
+            self.show(id, start + gap, text, now);
+            Fit::After(gap)
+        } else {
+            Fit::Nowhere
+        };
+        if fit != Fit::Nowhere {
+            self.first_chunk.get_or_insert(now);
+        }
+        fit
+    }
+
+    /// Gives a message that shows a part another text; false when that is wrong.
+    pub(super) fn regrow(&mut self, id: i64, text: &str, now: Instant) -> bool {
+        let Some(&Shown { start, .. }) = self.shown.last().filter(|shown| shown.id == id) else {
+            return false;
+        };
+        let text = text.trim();
+        let fits = self.answer[start..].starts_with(text);
+        if fits {
+            self.at = start + text.len();
+            self.first_chunk.get_or_insert(now);
+        }
+        fits
+    }
+
+    /// What the bot added to the time of the first chunk, once, when it can be told.
+    pub(super) fn take_added(&mut self) -> Option<Duration> {
+        if self.added_taken {
+            return None;
+        }
+        let (first, filled) = (self.first_chunk?, self.filled?);
+        self.added_taken = true;
+        // A bot that sends less at once than was reckoned with is early, and adds nothing.
+        Some(first.saturating_duration_since(filled))
+    }
+
+    fn show(&mut self, id: i64, start: usize, text: &str, now: Instant) {
+        self.shown.push(Shown { id, start });
+        self.at = start + text.len();
+        self.first_chunk.get_or_insert(now);
+    }
+
+    fn skip_space(&self, from: usize) -> usize {
+        self.answer.len() - self.answer[from..].trim_start().len()
+    }
+}

@@ -1,0 +1,309 @@
+//! One load test from its start to its report.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::bot::{Bot, Places, Program};
+use super::driver::{self, Plan};
+use super::http::accept;
+use super::hub::{BOT, Hub};
+use super::profile::Profile;
+use super::report::{Facts, Report};
+use super::stats::{Metric, Usage, quantile_ms};
+use super::webhook::{Hook, USUAL_CONNECTIONS};
+use super::{model, process, stored, telegram};
+use crate::sandbox::telegram::{SharedWorld, World, webhook};
+
+/// The first update of a bot with a store of its own.
+const FIRST_UPDATE: i64 = 500_000_001;
+/// Files and connections besides those of the chats.
+const OTHER_FILES: u64 = 200;
+/// For the last turns to be on record.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
+/// How a load test is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What it does.
+    pub profile: Profile,
+    /// Under which name the profile is known.
+    pub name: String,
+    /// The number of the first chat.
+    pub first_chat: i64,
+    /// The bot that is tested.
+    pub bot: Tested,
+    /// The simulated Telegram's port; 0 takes a free one.
+    pub telegram_port: u16,
+    /// The simulated model's port; 0 takes a free one.
+    pub model_port: u16,
+    /// The folder of a running bot's embedded store, to look into at the end.
+    pub store: Option<PathBuf>,
+    /// Cores that the bot may use.
+    pub bot_cores: usize,
+    /// The simulators, the people and the judge have these too: none of the two is kept to its own.
+    pub shares_cores: bool,
+}
+
+/// The bot that is tested.
+#[derive(Debug, Clone)]
+pub enum Tested {
+    /// Started for the test.
+    Child(Program),
+    /// Somebody else's, which runs already.
+    Running {
+        /// Where its webhook is.
+        url: String,
+        /// What Telegram sends with every update.
+        secret: String,
+        /// Its process, where it is on this machine.
+        pid: Option<u32>,
+    },
+}
+
+/// Runs a load test. Needs a `LocalSet`, as an actix `System` has it.
+///
+/// # Errors
+/// What kept it from being run to its end. Wrong answers are in the report.
+pub async fn run(options: Options) -> Result<Report, String> {
+    options.profile.check()?;
+    look_for_room(options.profile.chats)?;
+    let folder = tempfile::tempdir().map_err(|error| format!("no folder can be made: {error}"))?;
+    let hub = Rc::new(Hub::new(options.profile.clone(), world(&options.profile)?, first_update(&options)));
+    let (telegram, model) = (listen(options.telegram_port).await?, listen(options.model_port).await?);
+    let places = Places {
+        telegram_url: url(&telegram, "")?,
+        model_url: url(&model, "/v1")?,
+        folder: folder.path().to_owned(),
+    };
+    let serving = serve(hub.clone(), telegram, model);
+    let testing = test(&options, &hub, &places);
+    tokio::select! {
+        failed = serving => Err(format!("the simulators failed: {}", failed.err().map_or_else(String::new, |error| error.to_string()))),
+        report = testing => report,
+    }
+}
+
+/// Each answer on its way is a connection on either side.
+fn look_for_room(chats: u64) -> Result<(), String> {
+    match process::most_open_files().filter(|most| *most < chats + OTHER_FILES) {
+        Some(most) => Err(format!(
+            "{chats} chats need about {} open connections, and this process may have {most}: raise it with ulimit -n",
+            chats + OTHER_FILES
+        )),
+        None => Ok(()),
+    }
+}
+
+fn world(profile: &Profile) -> Result<SharedWorld, String> {
+    let mut world = World::new(super::webhook::now_s());
+    world.open_chats_by_themselves(true);
+    world.set_limits(profile.limits()?);
+    world.set_chaos(profile.faults);
+    Ok(SharedWorld::new(world))
+}
+
+/// A bot that runs on has taken updates before, and must not take new ones for old.
+fn first_update(options: &Options) -> i64 {
+    match options.bot {
+        Tested::Child(_) => FIRST_UPDATE,
+        // Below 2^31, where client libraries end.
+        Tested::Running { .. } => {
+            (super::webhook::now_s() % 200_000) as i64 * 10_000 + options.first_chat % 10_000
+        }
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, String> {
+    // A bot that runs elsewhere must reach a port that was asked for by its number.
+    let address = if port == 0 { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    TcpListener::bind((address, port))
+        .await
+        .map_err(|error| format!("can't listen on {address}:{port}: {error}"))
+}
+
+fn url(listener: &TcpListener, path: &str) -> Result<String, String> {
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    Ok(format!("http://127.0.0.1:{port}{path}"))
+}
+
+async fn serve(hub: Rc<Hub>, telegram: TcpListener, model: TcpListener) -> io::Result<()> {
+    let (for_telegram, for_model) = (hub.clone(), hub.clone());
+    let telegram = accept(telegram, move |connection| telegram::serve(for_telegram.clone(), connection));
+    let model = accept(model, move |connection| model::serve(for_model.clone(), connection));
+    let world = hub.world.clone();
+    let ruled = async {
+        if !hub.ruled {
+            return std::future::pending().await;
+        }
+        tokio::try_join!(telegram::watch(hub.clone()), async {
+            webhook::deliver(world).await.map_err(io::Error::other)
+        })
+        .map(drop)
+    };
+    tokio::try_join!(telegram, model, ruled).map(drop)
+}
+
+async fn test(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Report, String> {
+    let mut bot = meet(options, hub, places).await?;
+    let pid = match (&bot, &options.bot) {
+        (Some(bot), _) => bot.pid(),
+        (None, Tested::Running { pid, .. }) => *pid,
+        (None, Tested::Child(_)) => None,
+    };
+    let idle_rss_kb = pid.and_then(process::rss_kb);
+    let (stop, stopped) = watch::channel(false);
+    let began = Instant::now();
+    let before = Cpu::now(pid);
+    let plan = Plan { first_chat: options.first_chat, began, stopped };
+    let driving = tokio::task::spawn_local(driver::drive(hub.clone(), plan));
+    let interrupted = tokio::select! {
+        _ended = driving => false,
+        failed = watch_over(hub, &mut bot, (began, pid)) => return Err(failed),
+        _asked = tokio::signal::ctrl_c() => true,
+    };
+    // Nobody asks any more; whoever still waits has been forgotten.
+    stop.send_replace(true);
+    let took = began.elapsed();
+    let used = Cpu::now(pid).since(before);
+    if io::stderr().is_terminal() {
+        eprintln!();
+    }
+    // Whatever the bot still says while it ends is judged too.
+    if let Some(bot) = &mut bot {
+        bot.end().await?;
+    }
+    let stored = if interrupted { None } else { look_into_store(options, hub, bot.as_ref()).await? };
+    let facts = Facts {
+        name: &options.name,
+        took,
+        interrupted,
+        bot_cpu: used.bot,
+        load_cpu: used.load,
+        bot_cores: options.bot_cores,
+        shares_cores: options.shares_cores,
+        idle_rss_kb,
+        ready: bot.as_ref().map(|bot| bot.ready),
+        stored,
+    };
+    Ok(Report::of(hub, &facts))
+}
+
+/// Starts the bot, or gets to know the one that runs.
+async fn meet(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Option<Bot>, String> {
+    match &options.bot {
+        Tested::Child(program) => Bot::start(program, hub, places).await.map(Some),
+        Tested::Running { url, secret, .. } => {
+            eprintln!("TELEGRAM_API_URL={}", places.telegram_url);
+            eprintln!("OPENAI_BASE_URL={}", places.model_url);
+            let hook = Hook::new(url.clone(), secret.clone(), 2 * USUAL_CONNECTIONS);
+            hub.hook.replace(Some(hook.map_err(|error| error.to_string())?));
+            hub.webhook_set.set(true);
+            if hub.ruled {
+                let told = serde_json::json!({"url": url, "secret_token": secret, "max_connections": 100});
+                let params = crate::sandbox::telegram::Params::from_json(told);
+                hub.world.call(BOT, "setWebhook", &params).await;
+            }
+            Ok(None)
+        }
+    }
+}
+
+async fn look_into_store(options: &Options, hub: &Hub, bot: Option<&Bot>) -> Result<Option<u64>, String> {
+    if bot.is_none() && options.store.is_some() {
+        // A bot that runs on writes the end of a turn after the chat has the answer.
+        tokio::time::sleep(LAST_WRITES).await;
+    }
+    let folder = options.store.clone().or_else(|| bot.map(|bot| bot.store.clone()));
+    match folder.filter(|folder| stored::is_there(folder)) {
+        Some(folder) => stored::check(hub, &folder).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Processor time so far.
+#[derive(Debug, Clone, Copy)]
+struct Cpu {
+    bot: Option<Duration>,
+    load: Option<Duration>,
+}
+
+impl Cpu {
+    fn now(pid: Option<u32>) -> Self {
+        Self { bot: pid.and_then(process::cpu), load: process::cpu(std::process::id()) }
+    }
+
+    fn since(self, before: Self) -> Self {
+        let gone = |now: Option<Duration>, then: Option<Duration>| Some(now?.saturating_sub(then?));
+        Self { bot: gone(self.bot, before.bot), load: gone(self.load, before.load) }
+    }
+}
+
+/// Looks at both processes each second. Ends only when the bot has.
+async fn watch_over(hub: &Hub, bot: &mut Option<Bot>, (began, pid): (Instant, Option<u32>)) -> String {
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    second.tick().await;
+    let (mut last, mut cpu, mut threads) = (Instant::now(), Cpu::now(pid), threads_of(pid));
+    loop {
+        second.tick().await;
+        let (now, cpu_now, threads_now) = (Instant::now(), Cpu::now(pid), threads_of(pid));
+        let used = cpu_now.since(cpu);
+        let share = |used: Option<Duration>| Some(100.0 * used?.as_secs_f64() / (now - last).as_secs_f64());
+        let usage = Usage {
+            bot_cpu_percent: share(used.bot),
+            bot_thread_percent: share(process::busiest(&threads_now, &threads)),
+            load_cpu_percent: share(used.load),
+            bot_rss_kb: pid.and_then(process::rss_kb),
+            bot_fds: pid.and_then(process::fds),
+        };
+        let open = hub.judge.borrow().open_turns();
+        hub.stats.borrow_mut().close_second(now - began, now - last, open, usage);
+        hub.world.forget_past();
+        (last, cpu, threads) = (now, cpu_now, threads_now);
+        show_progress(hub);
+        if let Some(Err(why)) = bot.as_mut().map(Bot::look_whether_it_runs) {
+            return why;
+        }
+    }
+}
+
+fn threads_of(pid: Option<u32>) -> HashMap<OsString, Duration> {
+    pid.map(process::threads).unwrap_or_default()
+}
+
+/// One line that is written over and over, for people.
+fn show_progress(hub: &Hub) {
+    let mut out = io::stderr();
+    if !out.is_terminal() {
+        return;
+    }
+    let (stats, judge) = (hub.stats.borrow(), hub.judge.borrow());
+    let Some(now) = stats.timeline.last() else { return };
+    let added = stats.of(Metric::Added);
+    let quantile = |q: f64| quantile_ms(added, q).map_or("-".to_owned(), |ms| format!("{ms:.1}"));
+    let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{share:.0} %"));
+    // Nobody is hurt when this line can't be written.
+    let _unseen = write!(
+        out,
+        "\r{:4.0} s  open turns {}  turns/s {:.0}  deltas/s {:.0}  added p50 {} p99 {} ms  bot {}  load {}  \
+         wrong {} \x1b[K",
+        now.at_s,
+        now.open_turns,
+        now.turns_per_s,
+        now.deltas_per_s,
+        quantile(0.5),
+        quantile(0.99),
+        percent(now.usage.bot_cpu_percent),
+        percent(now.usage.load_cpu_percent),
+        judge.violations.count,
+    );
+}
