@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run test check fmt flows mongo
+.PHONY: run test check fmt flows mongo faults fuzz
 
 # With credentials the bot on Telegram, without them the sandbox: the same server with a simulated
 # Telegram and a simulated model, in this terminal.
@@ -41,3 +41,12 @@ flows:
 	    diff -u "$${new%.new}" "$$new" || true; \
 	  done; \
 	  echo "to take or leave them one by one: cargo install cargo-insta, then make flows"; fi
+
+# Kill the bot, cut it off and lie to it, for long: `make faults TURNS=10000 KILLS=100 SEED=7 STORE=mongodb`.
+faults: export TURNS KILLS SEED STORE
+faults:
+	$(CARGO) test --locked --test faults -- --ignored --exact --nocapture nothing_is_lost_in_a_long_run
+
+# Feed the parsers anything: `make fuzz TARGET=markdown_cut RUNS=1000000`; all of them, for short, by default.
+fuzz:
+	CARGO="$(CARGO)" tests/fuzz/run "$(TARGET)" $(or $(RUNS),20000)

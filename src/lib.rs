@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod edge;
+pub mod failpoint;
 pub mod flow;
 pub mod load;
 pub mod messages;

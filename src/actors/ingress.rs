@@ -15,6 +15,7 @@ use crate::domain::time::Clock;
 use crate::edge::intake::Verdict;
 use crate::edge::store::Recorded;
 use crate::edge::telegram::update::{Content, Message, StoppedDraft, Update};
+use crate::failpoint;
 use crate::messages::{
     AbandonTurn, Drain, LoadUnfinished, Lost, RecordUpdate, StationLost, TakeUpdate, TurnSettled,
     UnfinishedLoaded, UpdateRecorded, UserSaid,
@@ -394,6 +395,7 @@ impl Handler<UpdateRecorded> for Ingress {
     fn handle(&mut self, UpdateRecorded { turn, result }: UpdateRecorded, _: &mut Context<Self>) {
         let verdict = match result {
             Ok(Recorded::New(stored)) => {
+                failpoint::reach("after_accept");
                 self.accept(*stored);
                 Verdict::Accepted
             }

@@ -14,6 +14,7 @@ use crate::domain::chat::ChatMessage;
 use crate::domain::ids::TurnId;
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State};
 use crate::edge::store::{Recorded, Store, StoreError, Stored};
+use crate::failpoint;
 use crate::messages::{
     AnswerSaved, DeliverySaved, HistoryLoaded, LoadHistory, LoadUnfinished, RecordUpdate, SaveAnswer,
     SaveDelivery, SaveMessages, SaveOutcome, TurnSettled, UnfinishedLoaded, UpdateRecorded,
@@ -81,10 +82,12 @@ impl Persistence {
                 until_taken("save a turn so far", move || store.save_messages(turn, messages.clone()))
             }
             Write::Answer { answer, .. } => {
+                failpoint::reach("before_answer_saved");
                 let answer = answer.clone();
                 until_taken("save an answer", move || store.save_answer(turn, answer.clone()))
             }
             Write::Outcome(outcome) => {
+                failpoint::reach("before_outcome_saved");
                 let outcome = outcome.clone();
                 until_taken("save how a turn ended", move || store.save_outcome(turn, outcome.clone()))
             }
@@ -96,7 +99,10 @@ impl Persistence {
         if let Err(error) = result {
             tracing::error!(%turn, "a write was given up: {error}");
         }
-        match self.writes.get_mut(&turn).and_then(VecDeque::pop_front) {
+        let write = self.writes.get_mut(&turn).and_then(VecDeque::pop_front);
+        failpoint::reach_if(matches!(write, Some(Write::Answer { .. })), "after_answer_saved");
+        failpoint::reach_if(matches!(write, Some(Write::Outcome(_))), "after_outcome_saved");
+        match write {
             Some(Write::Answer { reply_to, .. }) => reply_to.tell_if_there(AnswerSaved { turn }),
             // Only the last of them is the one that the Outbox waits for.
             Some(Write::Ledger(_)) if !self.is_owed_ledger(turn) => self.ledger_saved(turn),

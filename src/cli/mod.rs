@@ -87,7 +87,9 @@ fn run_command(arguments: Arguments) -> Result<(), Failed> {
         Command::Serve(serve) => {
             let (config, secrets) = settings()?;
             serve.log(&config);
-            system().block_on(serve.run(&config, &secrets))
+            // Not dropped: a call that is still on its way would find its runtime gone, and panic.
+            let system = std::mem::ManuallyDrop::new(system());
+            system.block_on(serve.run(&config, &secrets))
         }
         Command::Sandbox(sandbox) => {
             let (config, _) = settings()?;

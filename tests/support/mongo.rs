@@ -81,6 +81,14 @@ impl Server {
     pub fn uri(&self) -> String {
         format!("mongodb://127.0.0.1:{}", self.port)
     }
+
+    /// The server's own process, where the system tells: the first child of its guard.
+    #[allow(dead_code, reason = "for tests/faults.rs")]
+    pub fn process(&self) -> Option<u32> {
+        let guard = self.guard.id();
+        let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
 }
 
 impl Drop for Server {

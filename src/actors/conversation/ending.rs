@@ -8,6 +8,7 @@ use crate::domain::commands;
 use crate::domain::line::Closed;
 use crate::domain::record::{Outcome, Part, State, StoredTurn, Timings};
 use crate::domain::turn::{self, Failure};
+use crate::failpoint;
 use crate::messages::{DiscardRest, SaveAnswer, SaveOutcome, TurnEnded};
 
 impl Conversation {
@@ -64,6 +65,7 @@ impl Conversation {
         if running.shown_bytes() == 0 {
             return self.fail(turn::nothing_to_show(), ctx);
         }
+        failpoint::reach("after_last_part");
         let notice = running.has_gaps().then(|| commands::MAYBE_LOST.to_owned());
         self.end(State::Delivered, None, notice, false);
     }

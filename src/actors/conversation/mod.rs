@@ -20,6 +20,7 @@ use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Kind, Ledger, State, StoredTurn, Timings};
 use crate::domain::turn::Failure;
+use crate::failpoint;
 use crate::messages::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, AttemptFailed, ChunkDelivered, DeliverySaved,
     DiscardRest, HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, SaveDelivery,
@@ -243,12 +244,14 @@ impl Handler<ChunkDelivered> for Conversation {
         let since = |timings: &Timings| self.with.clock.since_ms(timings.accepted_at_ms);
         let running = self.running.as_mut().filter(|running| running.stored.id == report.turn);
         let Some(running) = running else { return };
+        failpoint::reach("before_confirm_saved");
         let now_ms = since(&running.timings);
         running.delivered(report.number, report.closes, report.part, now_ms);
         let all_delivered = running.is_all_delivered();
         if report.refused.is_none() {
             self.save_ledger(None);
         }
+        failpoint::reach_if(report.number == 1, "after_first_chunk");
         match report.refused {
             Some(reason) if report.chat_closed => self.fail(Failure::silent(reason), ctx),
             Some(reason) => self.fail(Failure::told(reason, commands::PART_REFUSED), ctx),

@@ -13,6 +13,7 @@ use crate::domain::ids::TurnId;
 use crate::domain::record::{Kind, State};
 use crate::domain::turn::{Failure, Next, Turn};
 use crate::edge::llm::{ModelError, Piece, Pieces, Request};
+use crate::failpoint;
 use crate::messages::{AnswerEnded, AnswerResumed, DeltaArrived};
 use crate::port::{Station, length, witness};
 
@@ -147,6 +148,7 @@ impl Conversation {
 
     fn replied(&mut self, reply: Reply, streamed: bool, ctx: &mut Context<Self>) {
         witness(MODEL, self.me(), &Replied(&reply), None);
+        failpoint::reach(if streamed { "after_stream" } else { "after_first_call" });
         self.forget_call();
         if let Some(running) = &mut self.running {
             running.failures.forget();

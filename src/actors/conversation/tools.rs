@@ -10,6 +10,7 @@ use futures::stream::FuturesUnordered;
 use super::Conversation;
 use crate::domain::chat::ToolCall;
 use crate::edge::tools::Toolbox;
+use crate::failpoint;
 use crate::messages::SaveMessages;
 use crate::port::{Station, witness};
 
@@ -44,6 +45,7 @@ impl Conversation {
         let next = turn.and_then(|turn| turn.tool_ran(id, result));
         self.save_messages();
         if let Some(next) = next {
+            failpoint::reach("after_tools");
             self.forget_call();
             self.go_on(next, ctx);
         }
@@ -67,6 +69,7 @@ fn run_tool(
     let name = call.function.name;
     let result = tools.call(&name, &call.function.arguments);
     tokio::time::timeout(timeout, result).map(move |result| {
+        failpoint::reach("between_tools");
         let text = match result {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => format!("error: {error}"),

@@ -17,6 +17,7 @@ use crate::domain::line::{Call, Job, Line, Report, Step, Task};
 use crate::domain::pacing::{Grant, Pacer};
 use crate::domain::record::Part;
 use crate::edge::telegram::{BotApi, TelegramError};
+use crate::failpoint;
 use crate::messages::{
     Acknowledge, AttemptFailed, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk,
     DeliverySaved, FirstChunk, NothingToCut, PartAttempted, PenaltyReceived, Remark, StatusShown, TakeOver,
@@ -154,6 +155,7 @@ impl Outbox {
         let Task::Deliver { frame, .. } = &job.task else { return };
         let (attempts, end_bytes) = (job.attempts, frame.chunk.end_bytes);
         let part = Part { message_id: None, delivered: false, uncertain: false, attempts, end_bytes };
+        failpoint::reach("before_attempt_recorded");
         self.ports.part_attempted.tell_if_there(PartAttempted { turn: job.turn, part });
         self.state = State::Recording(Job { recorded: true, ..job });
     }
@@ -172,6 +174,8 @@ impl Outbox {
         let report = match result {
             Ok(message_id) => {
                 self.waits = None;
+                failpoint::reach_if(matches!(job.task, Task::Acknowledge), "after_ack");
+                failpoint::reach_if(matches!(job.task, Task::Deliver { .. }), "after_send");
                 witness(TELEGRAM, self.me, &Done(message_id), None);
                 let report = self.line.succeeded(job, message_id);
                 if is_draft {
@@ -361,6 +365,7 @@ impl Handler<DeliverySaved> for Outbox {
     fn handle(&mut self, DeliverySaved { turn }: DeliverySaved, ctx: &mut Context<Self>) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Recording(job) if job.turn == turn => {
+                failpoint::reach("after_attempt_recorded");
                 self.deliver(job, ctx);
             }
             other => self.state = other,

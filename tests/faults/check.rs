@@ -1,0 +1,261 @@
+//! What never happens, asked of what a run has left.
+
+use brigade::domain::chat::Role;
+use brigade::domain::commands::{BEGUN_AGAIN, HELP, MAYBE_LOST, RESTARTED};
+use brigade::domain::ids::TurnId;
+use brigade::domain::record::{State, StoredTurn};
+
+use super::chat::{self, Chat, is_status};
+use super::lives;
+use super::question::{Said, Wanted, words_in};
+use super::run::{Death, Run};
+use super::weather::SLOW_MOST_MS;
+
+/// Something that never happens, and did.
+#[derive(Debug)]
+pub struct Breach {
+    /// Which rule is broken.
+    pub rule: &'static str,
+    /// In which chat.
+    pub chat: Option<i64>,
+    /// In which turn.
+    pub turn: Option<TurnId>,
+    /// What is the case.
+    pub what: String,
+}
+
+/// A bot may die before it has a message's id on record; this much later it had time to.
+const RECORDED_MS: u64 = 300 + SLOW_MOST_MS;
+
+/// Looks at everything.
+pub async fn all(run: &Run) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for chat in chat::all(run).await {
+        let mut found = Found { chat: chat.key.chat, breaches: &mut breaches };
+        places(&chat, &mut found);
+        for said in &chat.said {
+            match chat.turn(said.turn) {
+                None => found.add("lost", Some(said.turn), "it is not on record".to_owned()),
+                Some(turn) => on_record(&chat, said, turn, &mut found),
+            }
+        }
+        order(&chat, &mut found);
+        told(&chat, &mut found);
+        fixed(&chat, &mut found);
+        left_behind(&chat, &mut found);
+        begun_again(&chat, &mut found);
+    }
+    lives::all(run, &mut breaches);
+    breaches
+}
+
+struct Found<'a> {
+    chat: i64,
+    breaches: &'a mut Vec<Breach>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, rule: &'static str, turn: Option<TurnId>, what: String) {
+        self.breaches.push(Breach { rule, chat: Some(self.chat), turn, what });
+    }
+}
+
+/// Every update is one turn, and places count them in the order in which they were sent.
+fn places(chat: &Chat<'_>, found: &mut Found<'_>) {
+    let places: Vec<_> = chat.turns.iter().map(|turn| turn.seq).collect();
+    let updates: Vec<_> = chat.turns.iter().map(|turn| turn.id.update).collect();
+    let said: Vec<_> = chat.said.iter().map(|said| said.turn.update).collect();
+    let counted: Vec<_> = (1..=places.len() as i64).collect();
+    if places != counted {
+        found.add("places", None, format!("its turns have the places {places:?}"));
+    }
+    if updates.iter().any(|update| !said.contains(update)) || !updates.is_sorted() {
+        found.add("places", None, format!("its turns are {updates:?}; said was {said:?}"));
+    }
+}
+
+fn answer(turn: &StoredTurn) -> Option<&str> {
+    let last = turn.messages.last().filter(|message| message.role == Role::Assistant)?;
+    last.content.as_deref().filter(|_| last.tool_calls.is_empty())
+}
+
+fn panicked(turn: &StoredTurn) -> bool {
+    turn.failure.as_deref().is_some_and(|why| why.contains("panicked"))
+}
+
+/// A turn has ended as it had to, with the whole answer or with none.
+fn on_record(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<'_>) {
+    let id = Some(turn.id);
+    let panicked = panicked(turn);
+    match (&said.wanted, turn.state) {
+        (_, State::Accepted | State::Answered) => {
+            return found.add("ended", id, format!("it is still {:?}", turn.state));
+        }
+        (Wanted::Answer(_) | Wanted::Fixed(_), State::Failed) if !panicked => {
+            found.add("delivered", id, format!("it failed: {:?}", turn.failure));
+        }
+        (Wanted::Failure, State::Delivered) => found.add("failed", id, "it is delivered".to_owned()),
+        _ => {}
+    }
+    match (&said.wanted, answer(turn)) {
+        (Wanted::Answer(wanted), Some(stored)) if wanted != stored => {
+            found.add("whole", id, format!("stored is {stored:?}"));
+        }
+        (Wanted::Answer(_), None) if turn.state == State::Delivered => {
+            found.add("whole", id, "it is delivered without an answer on record".to_owned());
+        }
+        (Wanted::Failure, Some(stored)) if !stored.is_empty() => {
+            found.add("partial", id, format!("stored is {stored:?}"));
+        }
+        (Wanted::BrokenOff(begun), Some(stored))
+            if stored.len() <= begun.len() || !stored.starts_with(begun) =>
+        {
+            found.add("partial", id, format!("stored is {stored:?}"));
+        }
+        (Wanted::BrokenOff(_), Some(stored)) if turn.state == State::Failed => {
+            found.add("partial", id, format!("it failed, and stored is {stored:?}"));
+        }
+        _ => {}
+    }
+    on_screen(chat, said, turn, found);
+}
+
+/// What stands in the chat is the stored answer, once.
+fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<'_>) {
+    let (standing, ledger) = (chat.messages_of(said.number), Chat::ledger(turn));
+    let words = chat.words(&ledger, said.number);
+    if turn.state == State::Delivered
+        && let Some(stored) = answer(turn)
+    {
+        let wanted: Vec<_> = words_in(stored).map(|(_, at)| at).collect();
+        let noted = turn.delivery.iter().any(|part| part.uncertain);
+        let is_shown = if noted { words.is_sorted_by(|a, b| a < b) } else { words == wanted };
+        if !is_shown {
+            let what = format!("its messages {ledger:?} show the words {}", spans(&words));
+            found.add("shown", Some(turn.id), what);
+        }
+    }
+    let is_copy = |id: &&i64| !ledger.contains(id) && !chat.was_kept_off_record(**id);
+    let copies: Vec<_> = standing.iter().filter(is_copy).collect();
+    let last_ms = standing.iter().filter_map(|id| chat.shown_ms.get(id)).max().copied().unwrap_or(0);
+    // A panic between a send and its confirmation ends the turn without a word of the message.
+    let allowed = chat.uncertain_sends(said, last_ms) + usize::from(panicked(turn));
+    if copies.len() > allowed {
+        let what = format!(
+            "messages {copies:?} show words of it and are not of its ledger {ledger:?}; {allowed} sends were uncertain"
+        );
+        found.add("copies", Some(turn.id), what);
+    }
+}
+
+/// "0-17 30-41" for places that follow each other.
+fn spans(places: &[usize]) -> String {
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    for at in places {
+        match spans.last_mut() {
+            Some((_, end)) if *at == *end + 1 => *end = *at,
+            _ => spans.push((*at, *at)),
+        }
+    }
+    spans.iter().map(|(from, to)| format!("{from}-{to}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A chat's answers stand in the order of its questions.
+fn order(chat: &Chat<'_>, found: &mut Found<'_>) {
+    let mut last = 0;
+    for turn in &chat.turns {
+        for id in Chat::ledger(turn) {
+            if id < last {
+                found.add("order", Some(turn.id), format!("message {id} stands before message {last}"));
+            }
+            last = last.max(id);
+        }
+    }
+}
+
+/// Between two answers there is a word for each turn that failed between them.
+fn told(chat: &Chat<'_>, found: &mut Found<'_>) {
+    let mut failed: Vec<&StoredTurn> = Vec::new();
+    let mut from = 0;
+    for turn in &chat.turns {
+        match turn.state {
+            State::Failed => failed.push(turn),
+            State::Delivered if !Chat::ledger(turn).is_empty() => {
+                let shown = Chat::ledger(turn);
+                told_between(chat, &failed, (from, shown[0]), found);
+                (from, failed) = (shown.last().copied().unwrap_or(from), Vec::new());
+            }
+            _ => {}
+        }
+    }
+    told_between(chat, &failed, (from, i64::MAX), found);
+}
+
+fn told_between(chat: &Chat<'_>, failed: &[&StoredTurn], (from, to): (i64, i64), found: &mut Found<'_>) {
+    let panics = failed.iter().filter(|turn| panicked(turn)).count();
+    // Those that one panic ended are told of together.
+    let wanted = failed.len() - panics + usize::from(panics > 0);
+    let between = chat.standing.iter().filter(|message| (from + 1..to).contains(&message.message_id));
+    let notices = between.filter(|message| is_notice(&message.text)).count();
+    if notices < wanted {
+        let what = format!("{} turns failed and {notices} notices stand after message {from}", failed.len());
+        found.add("told", failed.first().map(|turn| turn.id), what);
+    }
+}
+
+/// A text that says how a turn ended.
+fn is_notice(text: &str) -> bool {
+    let other = [HELP, RESTARTED, BEGUN_AGAIN, MAYBE_LOST];
+    !is_status(text) && !other.contains(&text) && words_in(text).next().is_none()
+}
+
+/// Commands are answered, and no more often than somebody could not know it.
+fn fixed(chat: &Chat<'_>, found: &mut Found<'_>) {
+    for text in [HELP, RESTARTED] {
+        let asked: Vec<_> = chat.said.iter().filter(|said| said.wanted == Wanted::Fixed(text)).collect();
+        let is_failed = |said: &&&&Said| chat.turn(said.turn).is_none_or(|turn| turn.state == State::Failed);
+        let failed = asked.iter().filter(is_failed).count();
+        let shown = chat.standing.iter().filter(|message| message.text == text).count();
+        let uncertain = chat.unanswered_ms.len() + chat.deaths.len();
+        if shown + failed < asked.len() || shown > asked.len() + uncertain {
+            found.add("fixed", None, format!("{shown} times {text:?} for {} commands", asked.len()));
+        }
+    }
+}
+
+/// No "✓" and no "Thinking..." stands, but where nobody can know that it was sent.
+fn left_behind(chat: &Chat<'_>, found: &mut Found<'_>) {
+    let status = chat.standing.iter().filter(|message| is_status(&message.text));
+    let known = |id: i64| {
+        let at_ms = chat.shown_ms.get(&id).copied().unwrap_or(0);
+        let just_before =
+            |death: &Death| death.at_ms + SLOW_MOST_MS >= at_ms && death.at_ms <= at_ms + RECORDED_MS;
+        let unanswered = |lost_ms: &u64| lost_ms.abs_diff(at_ms) < SLOW_MOST_MS;
+        !chat.deaths.iter().any(just_before)
+            && !chat.unanswered_ms.iter().any(unanswered)
+            && !chat.was_kept_off_record(id)
+    };
+    let left: Vec<_> = status.map(|message| message.message_id).filter(|id| known(*id)).collect();
+    if !left.is_empty() {
+        let texts: Vec<_> = left.iter().filter_map(|id| chat.text(*id)).collect();
+        found.add("left", None, format!("messages {left:?} still say {texts:?}"));
+    }
+}
+
+/// An answer that had begun to show, and was not on record when the bot died, says that it is
+/// another one.
+fn begun_again(chat: &Chat<'_>, found: &mut Found<'_>) {
+    let had_begun = |death: &Death, turn: &StoredTurn| {
+        let owed = death.owed.get(&turn.id);
+        owed.is_some_and(|owed| {
+            owed.state == State::Accepted && owed.ledger.iter().any(|part| part.delivered)
+        })
+    };
+    let delivered = chat.turns.iter().filter(|turn| turn.state == State::Delivered);
+    let begun = delivered.filter(|turn| chat.deaths.iter().any(|death| had_begun(death, turn)));
+    let begun: Vec<_> = begun.map(|turn| turn.id.to_string()).collect();
+    let said = chat.standing.iter().filter(|message| message.text == BEGUN_AGAIN).count();
+    if said < begun.len() {
+        found.add("begun", None, format!("{begun:?} were begun again and {said} times that was said"));
+    }
+}

@@ -1,0 +1,281 @@
+//! A run: people speak, the bot dies, all settles.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{IsTerminal, Write as _};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use brigade::domain::ids::TurnId;
+use brigade::domain::record::{Part, State, StoredTurn};
+use brigade::sandbox::server::{Options, Sandbox};
+use brigade::sandbox::telegram::updates::Retry;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::bot::{Bot, Lives};
+use super::check;
+use super::plan::{Ending, Kind, Plan, Random};
+use super::question::{BOT, CHATS, Question, Said, key_of, user_in};
+use super::report;
+use super::settings;
+use super::store::Stage;
+use super::weather::Weather;
+
+/// Turns that are owed at once, at most.
+const IN_FLIGHT: usize = 80;
+/// Turns that are owed at once, at least.
+const FEW_IN_FLIGHT: usize = 12;
+/// How long nothing may move at the end before what is owed counts as lost.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a life may outlast its share of the turns when its step does not come.
+const STEP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The end of a life, and what was on record then.
+pub struct Death {
+    /// When, in the simulated Telegram's time: that of its being noticed.
+    pub at_ms: u64,
+    /// When the life began.
+    pub began_ms: u64,
+    /// How it was to end.
+    pub ending: Option<Ending>,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// The turns that were owed.
+    pub owed: HashMap<TurnId, Owed>,
+}
+
+/// A turn that was owed when the bot died.
+pub struct Owed {
+    /// How far it had come.
+    pub state: State,
+    /// What had been sent of it.
+    pub ledger: Vec<Part>,
+}
+
+/// All that a run leaves to look at.
+pub struct Run {
+    /// What was to happen.
+    pub plan: Plan,
+    /// What was said.
+    pub said: Vec<Said>,
+    /// How lives ended, in order; the last was told to stop when all had settled.
+    pub deaths: Vec<Death>,
+    /// What they wrote.
+    pub lives: Lives,
+    /// Telegram and the model.
+    pub sandbox: Sandbox,
+    /// The store.
+    pub stage: Stage,
+    /// Where the bot ran.
+    pub folder: TempDir,
+    bot: Option<Bot>,
+    began_ms: u64,
+    endings: VecDeque<Ending>,
+    /// When the life has had its share of the turns, and it is time for its end.
+    due: Option<Instant>,
+    /// What happened to it.
+    pub weather: Weather,
+    random: Random,
+    numbers: Vec<usize>,
+    owed: usize,
+    began: Instant,
+    /// When the progress was last shown.
+    told_s: u64,
+}
+
+/// Plays a plan and looks at what came of it.
+///
+/// # Panics
+/// When something was lost.
+pub async fn all(plan: Plan) {
+    let Some(mut run) = Run::build(plan).await else { return };
+    run.play().await;
+    let breaches = check::all(&run).await;
+    report::verdict(run, &breaches).await;
+}
+
+impl Run {
+    async fn build(plan: Plan) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stage = Stage::build(plan.kind, folder.path()).await?;
+        let retry = Retry { first_ms: 20, most_ms: 200 };
+        let options = Options { retry, open_chats: true, ..Options::default() };
+        let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
+        let settings = settings::all(&plan, &sandbox, &stage);
+        let weather = Weather::begin(&plan, &sandbox);
+        Some(Self {
+            plan,
+            said: Vec::new(),
+            deaths: Vec::new(),
+            lives: Lives::new(folder.path(), settings),
+            sandbox,
+            stage,
+            folder,
+            bot: None,
+            began_ms: 0,
+            endings: plan.endings(),
+            due: None,
+            weather,
+            random: Random::new(plan.seed, 4),
+            numbers: vec![0; CHATS],
+            owed: 0,
+            began: Instant::now(),
+            told_s: 0,
+        })
+    }
+
+    async fn play(&mut self) {
+        self.live();
+        let mut looked = Instant::now();
+        while self.said.len() < self.plan.turns || !self.endings.is_empty() {
+            self.step().await;
+            if looked.elapsed() > Duration::from_millis(150) {
+                looked = Instant::now();
+                self.look().await;
+            }
+        }
+        self.weather.clear(&self.sandbox, &mut self.stage);
+        self.settle().await;
+        self.end().await;
+    }
+
+    async fn step(&mut self) {
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        self.weather.change(self.said.len(), &self.sandbox, &mut self.stage);
+        if let Some(status) = self.bot.as_mut().and_then(Bot::ended) {
+            self.died(status).await;
+            self.live();
+        }
+        let waiting = self.owed + self.sandbox.world().with(|world, _| world.pending_count(BOT));
+        self.lead_to_the_end(self.said.len().saturating_sub(waiting));
+        let most = (self.plan.share() * 3).clamp(FEW_IN_FLIGHT, IN_FLIGHT);
+        for _ in waiting..most.min(waiting + 4) {
+            self.say();
+        }
+    }
+
+    fn say(&mut self) {
+        if self.said.len() >= self.plan.turns {
+            return;
+        }
+        let chat = self.random.below(CHATS as u64) as usize;
+        let number = self.numbers[chat];
+        self.numbers[chat] += 1;
+        let question = Question::drawn(chat, number, &mut self.random);
+        let key = key_of(chat);
+        let update = self.sandbox.say(key, user_in(key), &question.text);
+        let (at_ms, wanted) = (self.sandbox.world().now_ms(), question.wanted);
+        self.said.push(Said { turn: TurnId { bot: BOT, update }, key, number, wanted, at_ms });
+    }
+
+    fn live(&mut self) {
+        let fail_at = self.endings.front().and_then(Ending::fail_at);
+        self.began_ms = self.sandbox.world().now_ms();
+        self.bot = Some(self.lives.begin(fail_at));
+        self.due = None;
+    }
+
+    /// Ends the life when so many turns have ended that it has had its share.
+    fn lead_to_the_end(&mut self, ended: usize) {
+        let Some(ending) = self.endings.front() else { return };
+        let (deaths, kills) = (self.plan.kills - self.endings.len(), self.plan.kills);
+        if ended < self.plan.turns * (deaths + 1) / (kills + 1) {
+            return;
+        }
+        let due = *self.due.get_or_insert_with(|| Instant::now() + patience(ending));
+        let Some(bot) = self.bot.as_mut().filter(|_| Instant::now() >= due) else { return };
+        match ending {
+            Ending::Told { .. } if !self.lives.listens() => {}
+            Ending::Told { twice } => {
+                bot.signal("TERM");
+                if *twice {
+                    bot.signal("TERM");
+                }
+                self.due = Some(Instant::now() + Duration::from_secs(3_600));
+            }
+            _ => bot.kill(),
+        }
+    }
+
+    /// What was on record is read before the next life can change it.
+    async fn died(&mut self, status: ExitStatus) {
+        let at_ms = self.sandbox.world().now_ms();
+        self.weather.end_outage(&self.sandbox, &mut self.stage);
+        let unfinished = if self.stage.can_be_read() { self.stage.unfinished().await } else { Vec::new() };
+        let owed = |turn: StoredTurn| (turn.id, Owed { state: turn.state, ledger: turn.delivery });
+        let owed = unfinished.into_iter().map(owed).collect();
+        let ending = self.endings.pop_front();
+        self.deaths.push(Death { at_ms, began_ms: self.began_ms, ending, status, owed });
+    }
+
+    async fn look(&mut self) {
+        if self.stage.can_be_read() {
+            self.owed = self.stage.owed().await.unwrap_or(self.owed);
+        }
+        if self.plan.shows_progress {
+            self.show_progress();
+        }
+    }
+
+    fn show_progress(&mut self) {
+        let mut err = std::io::stderr();
+        let (end, every_s) = if err.is_terminal() { ("\r", 0) } else { ("\n", 5) };
+        let seconds = self.began.elapsed().as_secs();
+        if seconds >= self.told_s + every_s {
+            self.told_s = seconds;
+            let (said, turns, deaths) = (self.said.len(), self.plan.turns, self.deaths.len());
+            let (kills, owed, away) = (self.plan.kills, self.owed, self.weather.away.len());
+            let line = format!(
+                "{said:>6} of {turns} turns, {deaths:>3} of {kills} deaths, {away} outages, {owed:>3} owed, {seconds} s"
+            );
+            let _nobody_looks = write!(err, "{line}{end}");
+        }
+    }
+
+    /// Waits until nothing is owed, for as long as that becomes less.
+    async fn settle(&mut self) {
+        let mut moved = (Instant::now(), usize::MAX);
+        while moved.0.elapsed() < PATIENCE {
+            if let Some(status) = self.bot.as_mut().and_then(Bot::ended) {
+                self.died(status).await;
+                self.live();
+            }
+            self.look().await;
+            let pending = self.sandbox.world().with(|world, _| world.pending_count(BOT));
+            let left = self.owed + if self.plan.kind == Kind::Mongo { pending.min(1) } else { pending };
+            if left == 0 {
+                return;
+            }
+            if left < moved.1 {
+                moved = (Instant::now(), left);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The last life ends in order.
+    async fn end(&mut self) {
+        let Some(mut bot) = self.bot.take() else { return };
+        let mut told = false;
+        for _ in 0..500 {
+            if !told && self.lives.listens() {
+                told = true;
+                bot.signal("TERM");
+            }
+            if let Some(status) = bot.ended() {
+                self.endings.clear();
+                return self.died(status).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn patience(ending: &Ending) -> Duration {
+    match ending {
+        Ending::Killed(ms) => Duration::from_millis(*ms),
+        Ending::AtStep(_) if ending.fail_at().is_some() => STEP_PATIENCE,
+        Ending::Panicked(_) if ending.fail_at().is_some() => STEP_PATIENCE,
+        _ => Duration::ZERO,
+    }
+}
