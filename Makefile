@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run test check fmt flows mongo faults fuzz
+.PHONY: run test check fmt flows mongo faults fuzz bench profile release
 
 # With credentials the bot on Telegram, without them the sandbox: the same server with a simulated
 # Telegram and a simulated model, in this terminal.
@@ -50,3 +50,14 @@ faults:
 # Feed the parsers anything: `make fuzz TARGET=markdown_cut RUNS=1000000`; all of them, for short, by default.
 fuzz:
 	CARGO="$(CARGO)" tests/fuzz/run "$(TARGET)" $(or $(RUNS),20000)
+
+# The server beside the floor (benches/README.md), in benches/RESULTS.md.
+bench: release
+	benches/run
+
+# Where the server's time goes under load: a flamegraph in target/profile.
+profile: release
+	benches/profile
+
+release:
+	$(CARGO) build --release --locked --bin brigade --example floor

@@ -34,7 +34,9 @@ pub enum ModelError {
     #[error("the model timed out: {0}")]
     TimedOut(String),
     /// This machine has no connection left to give.
-    #[error("no connection to the model could be opened: {0}; raise the process's limit of open files (ulimit -n)")]
+    #[error(
+        "no connection to the model could be opened: {0}; raise the process's limit of open files (ulimit -n)"
+    )]
     NoSockets(String),
     /// The answer did not end.
     #[error("the model's answer has no end: {0}")]
