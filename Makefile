@@ -43,7 +43,6 @@ flows:
 	  echo "to take or leave them one by one: cargo install cargo-insta, then make flows"; fi
 
 # Kill the bot, cut it off and lie to it, for long: `make faults TURNS=10000 KILLS=100 SEED=7 STORE=mongodb`.
-faults: export TURNS KILLS SEED STORE
 faults:
 	$(CARGO) test --locked --test faults -- --ignored --exact --nocapture nothing_is_lost_in_a_long_run
 

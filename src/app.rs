@@ -266,6 +266,7 @@ impl Floor {
         let settings = &self.settings;
 
         let ports = OutboxPorts {
+            remark_made: weak(outbox_at, me, &conversation),
             attempt_failed: weak(outbox_at, me, &conversation),
             status_shown: weak(outbox_at, me, &conversation),
             penalty_received: weak(outbox_at, me, &conversation),

@@ -52,6 +52,7 @@ told!(
     TakeOver,
     SaveMessages,
     Remark,
+    RemarkMade,
     Acknowledge,
     Thinking,
     ChunkDelivered,
@@ -143,6 +144,8 @@ pub struct TakeOver {
     pub turn: TurnId,
     /// Messages to be deleted when the answer is there.
     pub status: Vec<i64>,
+    /// The message in which the next part has begun to show.
+    pub growing: Option<i64>,
     /// Telegram's window that the chat is still in, in milliseconds; 0 for none.
     pub closed_for_ms: u64,
 }
@@ -334,6 +337,12 @@ pub struct Remark {
     pub turn: TurnId,
     /// What.
     pub text: &'static str,
+}
+
+/// From Outbox to Conversation: the remark was said.
+pub struct RemarkMade {
+    /// In which turn.
+    pub turn: TurnId,
 }
 
 /// From Chunker to Outbox, instead of [`DeliverChunk`]: the turn has been given up meanwhile.

@@ -44,6 +44,7 @@ pub const EDGES: &[Edge] = &[
     edge("conversation", "LoadHistory", "persistence", "1: one turn runs at a time"),
     edge("persistence", "HistoryLoaded", "conversation", "1: one turn runs at a time"),
     edge("conversation", "Remark", "outbox", "1: one turn runs at a time"),
+    edge("outbox", "RemarkMade", "conversation", "1: one turn runs at a time"),
     edge("heartbeat", "Thinking", "outbox", "heartbeat.max_beats for each turn"),
     edge(
         "conversation",

@@ -72,8 +72,11 @@ impl Line {
     }
 
     /// Takes over what another process has left of a turn in the chat, to be deleted with the rest.
-    pub fn take_over(&mut self, turn: TurnId, status: Vec<i64>) {
-        self.on_screen(turn).status.extend(status);
+    /// The first part that it will be told to send may stand in a message that grows.
+    pub fn take_over(&mut self, turn: TurnId, status: Vec<i64>, growing: Option<i64>) {
+        let on_screen = self.on_screen(turn);
+        on_screen.status.extend(status);
+        on_screen.growing = growing.map(|message_id| (1, message_id, Rendered::default()));
     }
 
     /// Puts a job back that can't be done now: its chat must wait. Text comes before clearing away,
@@ -380,7 +383,7 @@ fn report(job: Job, message_id: Option<i64>, refused: Option<String>) -> Report 
         _ => (0, 0, true),
     };
     let (delivered, attempts) = (refused.is_none(), job.attempts);
-    let part = Part { message_id, delivered, uncertain: false, attempts, end_bytes };
+    let part = Part { message_id, delivered, uncertain: false, grows: !closes, attempts, end_bytes };
     Report { turn: job.turn, number, part, closes, refused, chat_closed: false }
 }
 

@@ -140,6 +140,9 @@ pub struct Part {
     /// Telegram did not answer, and it was not sent again (`delivery.uncertain = "note"`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uncertain: bool,
+    /// It is not complete: its message is to be edited until it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grows: bool,
     /// Calls made for it.
     pub attempts: u32,
     /// Where the part ends in the answer, in bytes of UTF-8: what comes after is still owed.
@@ -209,6 +212,9 @@ pub struct StoredTurn {
     /// See [`Ledger::closed_until_ms`].
     #[serde(default)]
     pub closed_until_ms: Option<i64>,
+    /// See [`Ledger::begun_again`].
+    #[serde(default)]
+    pub begun_again: bool,
     /// How often the whole server has panicked while the turn was unfinished.
     #[serde(default)]
     pub panics: u32,
@@ -240,6 +246,7 @@ impl StoredTurn {
             delivery: Vec::new(),
             status: Vec::new(),
             closed_until_ms: None,
+            begun_again: false,
             panics: 0,
             usage: None,
             timings: Timings { accepted_at_ms: new.accepted_at_ms, ..Timings::default() },
@@ -262,6 +269,7 @@ impl StoredTurn {
             delivery: self.delivery.clone(),
             status: self.status.clone(),
             closed_until_ms: self.closed_until_ms,
+            begun_again: self.begun_again,
         }
     }
 
@@ -282,6 +290,8 @@ pub struct Ledger {
     pub status: Vec<i64>,
     /// Telegram asked for silence in the chat until then, in milliseconds since 1970.
     pub closed_until_ms: Option<i64>,
+    /// The user is still to be told that the answer was begun again.
+    pub begun_again: bool,
 }
 
 /// The complete answer of a turn, written once.

@@ -6,9 +6,9 @@ use super::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerEnded, AnswerResumed, AnswerSaved, AttemptFailed,
     ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved, DeltaArrived,
     DiscardRest, Drain, FirstChunk, HistoryLoaded, LoadHistory, LoadUnfinished, NothingToCut, PartAttempted,
-    PenaltyReceived, RecordUpdate, Remark, SaveAnswer, SaveDelivery, SaveMessages, SaveOutcome, StationLost,
-    StatusShown, TakeOver, TakeUpdate, Thinking, TurnClosed, TurnEnded, TurnSettled, TurnStarted,
-    UnfinishedLoaded, UpdateRecorded, UserSaid,
+    PenaltyReceived, RecordUpdate, Remark, RemarkMade, SaveAnswer, SaveDelivery, SaveMessages, SaveOutcome,
+    StationLost, StatusShown, TakeOver, TakeUpdate, Thinking, TurnClosed, TurnEnded, TurnSettled,
+    TurnStarted, UnfinishedLoaded, UpdateRecorded, UserSaid,
 };
 use crate::domain::line::Report;
 use crate::edge::store::Recorded;
@@ -183,6 +183,9 @@ impl fmt::Display for PenaltyReceived {
 impl fmt::Display for TakeOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "take over turn {}: {} to delete", self.turn, self.status.len())?;
+        if let Some(message) = self.growing {
+            write!(f, ", message {message} grows")?;
+        }
         match self.closed_for_ms {
             0 => Ok(()),
             ms => write!(f, ", silence for {ms} ms"),
@@ -205,6 +208,12 @@ impl fmt::Display for DeliverySaved {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "remark in turn {}", self.turn)
+    }
+}
+
+impl fmt::Display for RemarkMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "remark in turn {} made", self.turn)
     }
 }
 

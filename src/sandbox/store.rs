@@ -115,6 +115,7 @@ impl Store for MemoryStore {
             turn.delivery = ledger.delivery;
             turn.status = ledger.status;
             turn.closed_until_ms = ledger.closed_until_ms;
+            turn.begun_again = ledger.begun_again;
             Ok(())
         })
     }

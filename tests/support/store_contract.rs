@@ -81,8 +81,22 @@ fn answer(text: &str) -> Answer {
 }
 
 fn outcome(state: State) -> Outcome {
-    let shown = Part { message_id: Some(99), delivered: true, uncertain: false, attempts: 3, end_bytes: 12 };
-    let refused = Part { message_id: None, delivered: false, uncertain: false, attempts: 1, end_bytes: 20 };
+    let shown = Part {
+        message_id: Some(99),
+        delivered: true,
+        uncertain: false,
+        grows: false,
+        attempts: 3,
+        end_bytes: 12,
+    };
+    let refused = Part {
+        message_id: None,
+        delivered: false,
+        uncertain: false,
+        grows: false,
+        attempts: 1,
+        end_bytes: 20,
+    };
     let failure = (state == State::Failed).then(|| "the model is away".to_owned());
     Outcome { state, failure, delivery: Some(vec![shown, refused]), timings: timings(Some(30), Some(90)) }
 }
@@ -230,12 +244,25 @@ pub async fn an_unknown_turn_is_refused(stage: Stage) {
 pub async fn a_ledger_is_kept_until_the_turn_has_ended(stage: Stage) {
     let store = stage.open().await;
     let mut expected = recorded(&*store, said(1, "a")).await;
-    let part = Part { message_id: Some(99), delivered: true, uncertain: true, attempts: 2, end_bytes: 12 };
-    let ledger = Ledger { delivery: vec![part], status: vec![97, i64::MAX], closed_until_ms: Some(i64::MAX) };
+    let part = Part {
+        message_id: Some(99),
+        delivered: true,
+        uncertain: true,
+        grows: false,
+        attempts: 2,
+        end_bytes: 12,
+    };
+    let ledger = Ledger {
+        delivery: vec![part],
+        status: vec![97, i64::MAX],
+        closed_until_ms: Some(i64::MAX),
+        begun_again: true,
+    };
     store.save_delivery(id(1), ledger.clone()).await.expect("saved");
     expected.delivery.clone_from(&ledger.delivery);
     expected.status.clone_from(&ledger.status);
     expected.closed_until_ms = ledger.closed_until_ms;
+    expected.begun_again = ledger.begun_again;
     assert_eq!(read(&*store, 1).await, expected);
     assert_eq!(store.unfinished(BOT).await.expect("read"), [expected]);
     store.save_outcome(id(1), Outcome { delivery: None, ..outcome(State::Delivered) }).await.expect("saved");

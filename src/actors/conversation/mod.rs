@@ -23,8 +23,8 @@ use crate::domain::turn::Failure;
 use crate::failpoint;
 use crate::messages::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, AttemptFailed, ChunkDelivered, DeliverySaved,
-    DiscardRest, HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, SaveDelivery,
-    StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
+    DiscardRest, HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, RemarkMade,
+    SaveDelivery, StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
 };
 use crate::port::{Port, Station};
 
@@ -82,11 +82,15 @@ impl Conversation {
         let Some(stored) = self.waiting.pop_front() else { return };
         let place = stored.place();
         let kind = stored.kind;
-        let interrupted = stored.state == State::Accepted && !stored.delivery.is_empty();
+        let shows_another = stored.state == State::Accepted && !stored.delivery.is_empty();
+        let interrupted = shows_another || stored.begun_again;
         let turn = stored.id;
         self.running = Some(Running::new(stored, self.settings.uncertain));
         if interrupted {
             // What it had shown is to be deleted when the new answer is there.
+            if let Some(running) = &mut self.running {
+                running.stored.begun_again = true;
+            }
             self.save_ledger(None);
             self.ports.remark.tell_if_there(Remark { turn, text: commands::BEGUN_AGAIN });
         }
@@ -152,14 +156,13 @@ impl Conversation {
         }
         let closed_for_ms = turn.closed_until_ms.map_or(0, |until| until - self.with.clock.now_ms());
         let closed_for_ms = u64::try_from(closed_for_ms).unwrap_or(0);
-        if turn.status.is_empty() && closed_for_ms == 0 {
+        let growing = turn.delivery.last().filter(|_| turn.state == State::Answered);
+        let growing = growing.filter(|part| part.grows).and_then(|part| part.message_id);
+        if turn.status.is_empty() && growing.is_none() && closed_for_ms == 0 {
             return;
         }
-        self.ports.take_over.tell_if_there(TakeOver {
-            turn: turn.id,
-            status: turn.status.clone(),
-            closed_for_ms,
-        });
+        let status = turn.status.clone();
+        self.ports.take_over.tell_if_there(TakeOver { turn: turn.id, status, growing, closed_for_ms });
     }
 
     fn save_ledger(&self, reply_to: Option<Port<DeliverySaved>>) {
@@ -294,6 +297,17 @@ impl Handler<AttemptFailed> for Conversation {
     fn handle(&mut self, AttemptFailed { turn }: AttemptFailed, _: &mut Context<Self>) {
         if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
             running.forget_attempt();
+            self.save_ledger(None);
+        }
+    }
+}
+
+impl Handler<RemarkMade> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, RemarkMade { turn }: RemarkMade, _: &mut Context<Self>) {
+        if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
+            running.stored.begun_again = false;
             self.save_ledger(None);
         }
     }

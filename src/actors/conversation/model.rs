@@ -49,7 +49,7 @@ impl Conversation {
         let Some(running) = &mut self.running else { return };
         let turn = Turn::recorded(self.settings.rules, running.stored.messages.clone());
         let id = running.stored.id;
-        let (answer, end_bytes) = (turn.answer().to_owned(), running.shown_bytes());
+        let (answer, end_bytes) = (turn.answer().to_owned(), running.whole_bytes());
         running.turn = Some(turn);
         running.complete = true;
         self.ports.answer_resumed.tell_if_there(AnswerResumed { turn: id, answer, end_bytes });

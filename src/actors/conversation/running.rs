@@ -56,6 +56,8 @@ fn taken_up(stored: &mut StoredTurn, uncertain: Uncertain) -> Vec<Part> {
 impl Running {
     pub fn new(mut stored: StoredTurn, uncertain: Uncertain) -> Self {
         let delivery = taken_up(&mut stored, uncertain);
+        // The part whose message goes on to grow is the first that will be cut.
+        let growing = delivery.last().filter(|part| part.grows).map(|_| 1);
         Self {
             turn: None,
             call: None,
@@ -64,7 +66,7 @@ impl Running {
             cut_into: None,
             confirmed: 0,
             delivery,
-            growing: None,
+            growing,
             attempting: false,
             timings: stored.timings,
             complete: false,
@@ -112,9 +114,9 @@ impl Running {
 
     /// The turn's ledger as it is to be on record now.
     pub fn ledger(&self) -> Ledger {
-        let StoredTurn { status, closed_until_ms, .. } = &self.stored;
-        let (status, closed_until_ms) = (status.clone(), *closed_until_ms);
-        Ledger { delivery: self.delivery.clone(), status, closed_until_ms }
+        let StoredTurn { status, closed_until_ms, begun_again, .. } = &self.stored;
+        let (status, closed_until_ms, begun_again) = (status.clone(), *closed_until_ms, *begun_again);
+        Ledger { delivery: self.delivery.clone(), status, closed_until_ms, begun_again }
     }
 
     /// A part is about to be sent.
@@ -148,6 +150,12 @@ impl Running {
 
     pub fn shown_bytes(&self) -> usize {
         self.delivery.iter().filter(|part| part.delivered).map(|part| part.end_bytes).max().unwrap_or(0)
+    }
+
+    /// From where on the answer is to be cut: the message that grows is edited to what it is to be.
+    pub fn whole_bytes(&self) -> usize {
+        let whole = self.delivery.iter().filter(|part| part.delivered && !part.grows);
+        whole.map(|part| part.end_bytes).max().unwrap_or(0)
     }
 
     pub fn is_all_delivered(&self) -> bool {

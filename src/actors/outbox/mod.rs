@@ -20,8 +20,8 @@ use crate::edge::telegram::{BotApi, TelegramError};
 use crate::failpoint;
 use crate::messages::{
     Acknowledge, AttemptFailed, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk,
-    DeliverySaved, FirstChunk, NothingToCut, PartAttempted, PenaltyReceived, Remark, StatusShown, TakeOver,
-    Thinking, TurnClosed, TurnEnded,
+    DeliverySaved, FirstChunk, NothingToCut, PartAttempted, PenaltyReceived, Remark, RemarkMade, StatusShown,
+    TakeOver, Thinking, TurnClosed, TurnEnded,
 };
 use crate::port::{Station, witness};
 
@@ -154,7 +154,8 @@ impl Outbox {
     fn record(&mut self, job: Job) {
         let Task::Deliver { frame, .. } = &job.task else { return };
         let (attempts, end_bytes) = (job.attempts, frame.chunk.end_bytes);
-        let part = Part { message_id: None, delivered: false, uncertain: false, attempts, end_bytes };
+        let (delivered, uncertain, grows) = (false, false, false);
+        let part = Part { message_id: None, delivered, uncertain, grows, attempts, end_bytes };
         failpoint::reach("before_attempt_recorded");
         self.ports.part_attempted.tell_if_there(PartAttempted { turn: job.turn, part });
         self.state = State::Recording(Job { recorded: true, ..job });
@@ -174,6 +175,9 @@ impl Outbox {
         let report = match result {
             Ok(message_id) => {
                 self.waits = None;
+                if matches!(job.task, Task::Remark(_)) {
+                    self.ports.remark_made.tell_if_there(RemarkMade { turn });
+                }
                 failpoint::reach_if(matches!(job.task, Task::Acknowledge), "after_ack");
                 failpoint::reach_if(matches!(job.task, Task::Deliver { .. }), "after_send");
                 witness(TELEGRAM, self.me, &Done(message_id), None);
@@ -376,8 +380,9 @@ impl Handler<DeliverySaved> for Outbox {
 impl Handler<TakeOver> for Outbox {
     type Result = ();
 
-    fn handle(&mut self, TakeOver { turn, status, closed_for_ms }: TakeOver, _: &mut Context<Self>) {
-        self.line.take_over(turn, status);
+    fn handle(&mut self, take_over: TakeOver, _: &mut Context<Self>) {
+        let TakeOver { turn, status, growing, closed_for_ms } = take_over;
+        self.line.take_over(turn, status, growing);
         if closed_for_ms > 0 {
             self.pacer.penalise(self.to.chat, closed_for_ms);
         }

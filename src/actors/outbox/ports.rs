@@ -2,13 +2,15 @@
 
 use crate::domain::line::{BeatStyle, Uncertain};
 use crate::messages::{
-    AttemptFailed, ChunkDelivered, ChunkReturned, CutChunk, PartAttempted, PenaltyReceived, StatusShown,
-    TurnClosed,
+    AttemptFailed, ChunkDelivered, ChunkReturned, CutChunk, PartAttempted, PenaltyReceived, RemarkMade,
+    StatusShown, TurnClosed,
 };
 use crate::port::Port;
 
 /// Whom the Outbox may tell what.
 pub struct OutboxPorts {
+    /// To Conversation.
+    pub remark_made: Port<RemarkMade>,
     /// To Conversation: for the ledger, that a part was surely not sent.
     pub attempt_failed: Port<AttemptFailed>,
     /// To Conversation: for the ledger, what is to be deleted.

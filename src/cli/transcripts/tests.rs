@@ -57,7 +57,14 @@ async fn kitchen() -> (Arc<dyn Store>, tempfile::TempDir) {
         .save_answer(id(1), Answer { messages, stopped: true, delivery: vec![], usage: None, timings })
         .await
         .unwrap();
-    let part = Part { message_id: Some(9), delivered: true, uncertain: false, attempts: 2, end_bytes: 9 };
+    let part = Part {
+        message_id: Some(9),
+        delivered: true,
+        uncertain: false,
+        grows: false,
+        attempts: 2,
+        end_bytes: 9,
+    };
     let delivered = Outcome { state: State::Delivered, failure: None, delivery: Some(vec![part]), timings };
     store.save_outcome(id(1), delivered).await.unwrap();
     let timings = Timings { accepted_at_ms: 1_700_000_000_002, ..timings };

@@ -36,12 +36,13 @@ struct LedgerFields<'a> {
     delivery: &'a [Part],
     status: &'a [i64],
     closed_until_ms: Option<i64>,
+    begun_again: bool,
 }
 
 /// What a ledger sets.
 pub(super) fn of_ledger(ledger: &Ledger) -> impl Serialize {
-    let Ledger { delivery, status, closed_until_ms } = ledger;
-    LedgerFields { delivery, status, closed_until_ms: *closed_until_ms }
+    let Ledger { delivery, status, closed_until_ms, begun_again } = ledger;
+    LedgerFields { delivery, status, closed_until_ms: *closed_until_ms, begun_again: *begun_again }
 }
 
 #[derive(Serialize)]

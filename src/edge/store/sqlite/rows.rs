@@ -12,15 +12,15 @@ use crate::domain::record::StoredTurn;
 /// The columns that [`turn`] reads.
 pub(super) const COLUMNS: &str = "_id, bot, chat, topic, user, message_id, date_s, seq, session, kind, \
                                   state, failure, stopped, messages, delivery, status, closed_until_ms, \
-                                  panics, usage, timings";
+                                  begun_again, panics, usage, timings";
 
 const INSERT: &str = "
     INSERT INTO turns (_id, bot, chat, topic, user, user_id, message_id, date_s, seq, session, kind,
-                       state, failure, stopped, messages, delivery, status, closed_until_ms, panics,
-                       usage, timings)
+                       state, failure, stopped, messages, delivery, status, closed_until_ms, begun_again,
+                       panics, usage, timings)
     VALUES (:_id, :bot, :chat, :topic, :user, :user_id, :message_id, :date_s, :seq, :session, :kind,
-            :state, :failure, :stopped, :messages, :delivery, :status, :closed_until_ms, :panics,
-            :usage, :timings)";
+            :state, :failure, :stopped, :messages, :delivery, :status, :closed_until_ms, :begun_again,
+            :panics, :usage, :timings)";
 
 /// Adds a turn.
 pub(super) fn insert(connection: &Connection, turn: &StoredTurn) -> Result<(), StoreError> {
@@ -45,6 +45,7 @@ pub(super) fn insert(connection: &Connection, turn: &StoredTurn) -> Result<(), S
         ":delivery": json(&turn.delivery)?,
         ":status": json(&turn.status)?,
         ":closed_until_ms": turn.closed_until_ms,
+        ":begun_again": turn.begun_again,
         ":panics": turn.panics,
         ":usage": turn.usage.as_ref().map(json).transpose()?,
         ":timings": json(&turn.timings)?,
@@ -80,6 +81,7 @@ fn read(row: &Row, id: &str) -> Result<StoredTurn, StoreError> {
         delivery: get_json(row, "delivery")?,
         status: get_json(row, "status")?,
         closed_until_ms: get(row, "closed_until_ms")?,
+        begun_again: get(row, "begun_again")?,
         panics: get(row, "panics")?,
         usage: get::<Option<String>>(row, "usage")?.map(|text| parse(&text, "usage")).transpose()?,
         timings: get_json(row, "timings")?,

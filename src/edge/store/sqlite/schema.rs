@@ -43,6 +43,7 @@ const STEPS: &[&str] = &[
     "
     ALTER TABLE turns ADD COLUMN status TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE turns ADD COLUMN closed_until_ms INTEGER;
+    ALTER TABLE turns ADD COLUMN begun_again INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE turns ADD COLUMN panics INTEGER NOT NULL DEFAULT 0;
 ",
 ];

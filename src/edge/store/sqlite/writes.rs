@@ -57,13 +57,14 @@ pub(super) fn save_answer(connection: &Connection, id: TurnId, answer: &Answer) 
 /// Writes the ledger and nothing else.
 pub(super) fn save_delivery(connection: &Connection, id: TurnId, ledger: &Ledger) -> Result<(), StoreError> {
     const UPDATE: &str = "UPDATE turns SET delivery = :delivery, status = :status,
-                          closed_until_ms = :closed_until_ms WHERE _id = :_id";
+                          closed_until_ms = :closed_until_ms, begun_again = :begun_again WHERE _id = :_id";
     let failed = during("save a delivery ledger");
     let changed = connection.prepare_cached(UPDATE).map_err(&failed)?.execute(named_params! {
         ":_id": id.to_string(),
         ":delivery": rows::json(&ledger.delivery)?,
         ":status": rows::json(&ledger.status)?,
         ":closed_until_ms": ledger.closed_until_ms,
+        ":begun_again": ledger.begun_again,
     });
     on_record(id, changed.map_err(&failed)?)
 }
