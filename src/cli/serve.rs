@@ -56,6 +56,7 @@ impl Serve {
     }
 
     pub(super) async fn run(self, config: &Config, secrets: &Secrets) -> Result<(), Failed> {
+        allow_open_files(config.http.max_turns_in_flight);
         let mut first = Stop::listen();
         let server = tokio::select! {
             biased;
@@ -65,6 +66,21 @@ impl Serve {
         let mut second = Stop::listen();
         server.run(first.asked(), second.asked_twice()).await?;
         Ok(())
+    }
+}
+
+/// Each turn in flight may have a connection to the model and one to Telegram open.
+const FILES_FOR_A_TURN: u64 = 2;
+
+/// Lets the process have as many connections open as the system allows; the usual limit is far lower.
+fn allow_open_files(turns: usize) {
+    let wanted = FILES_FOR_A_TURN * u64::try_from(turns).unwrap_or(u64::MAX / FILES_FOR_A_TURN);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < wanted => tracing::info!(
+            "at most {limit} open files: http.max_turns_in_flight = {turns} may want {wanted}; see ulimit -n"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("the limit of open files can't be raised: {error}"),
     }
 }
 

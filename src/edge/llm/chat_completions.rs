@@ -175,7 +175,11 @@ impl Inner {
 
     fn unreachable(&self, error: reqwest::Error) -> ModelError {
         let place = place(&self.url);
-        let cause = causes(&error.without_url());
+        let error = error.without_url();
+        let cause = causes(&error);
+        if lacks_files(&error) {
+            return ModelError::NoSockets(cause);
+        }
         if cause.contains("timed out") {
             let limit = self.connect_timeout;
             return ModelError::TimedOut(format!(
@@ -188,6 +192,14 @@ impl Inner {
     fn hide_key(&self, error: ModelError) -> ModelError {
         error.map_text(|text| self.key.hide(&text))
     }
+}
+
+/// Whether the process, or the machine, has as many files and connections open as it may.
+fn lacks_files(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    // EMFILE and ENFILE have these numbers on all Unix systems.
+    let lacks = |error: &std::io::Error| matches!(error.raw_os_error(), Some(23 | 24));
+    causes.any(|cause| cause.downcast_ref().is_some_and(lacks))
 }
 
 /// A request that brought no answer.

@@ -33,6 +33,9 @@ pub enum ModelError {
     /// It took too long.
     #[error("the model timed out: {0}")]
     TimedOut(String),
+    /// This machine has no connection left to give.
+    #[error("no connection to the model could be opened: {0}; raise the process's limit of open files (ulimit -n)")]
+    NoSockets(String),
     /// The answer did not end.
     #[error("the model's answer has no end: {0}")]
     TooLong(String),
@@ -49,13 +52,14 @@ impl ModelError {
             Self::BadRequest(text) => Self::BadRequest(change(text)),
             Self::Broken(text) => Self::Broken(change(text)),
             Self::TimedOut(text) => Self::TimedOut(change(text)),
+            Self::NoSockets(text) => Self::NoSockets(change(text)),
             Self::TooLong(text) => Self::TooLong(change(text)),
         }
     }
 
     /// Whether the same call may succeed later without anyone's doing.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::RateLimited { .. }) || self.is_of_the_provider()
+        matches!(self, Self::RateLimited { .. } | Self::NoSockets(_)) || self.is_of_the_provider()
     }
 
     /// Whether it says that the provider is not there or not well, whoever asks.
@@ -85,6 +89,7 @@ impl ModelError {
             Self::ContextTooLong(_) => {
                 "This conversation has grown too long for my language model. Send /restart to begin a new one."
             }
+            Self::NoSockets(_) => "I am very busy at the moment. Please send /retry in a minute.",
             Self::Overloaded(_) => {
                 "My language model is having trouble at the moment. Please send /retry in a minute."
             }
