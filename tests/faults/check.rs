@@ -236,7 +236,8 @@ fn left_behind(chat: &Chat<'_>, found: &mut Found<'_>) {
             && !chat.was_kept_off_record(id)
     };
     let left: Vec<_> = status.map(|message| message.message_id).filter(|id| known(*id)).collect();
-    if !left.is_empty() {
+    // A panic puts the Outbox away with the call that it is making, one for each turn that it ends.
+    if left.len() > chat.turns.iter().filter(|turn| panicked(turn)).count() {
         let texts: Vec<_> = left.iter().filter_map(|id| chat.text(*id)).collect();
         found.add("left", None, format!("messages {left:?} still say {texts:?}"));
     }
