@@ -308,6 +308,8 @@ pub struct PenaltyReceived {
 /// From Conversation to Persistence: write the turn's ledger, when it has changed: before a part is
 /// sent, when the chat has it, when there is more to delete, when Telegram asks for silence.
 pub struct SaveDelivery {
+    /// In which conversation: writes of one keep their order.
+    pub key: ChatKey,
     /// Of which turn.
     pub turn: TurnId,
     /// All of it.
@@ -318,6 +320,8 @@ pub struct SaveDelivery {
 
 /// From Conversation to Persistence: write the tools that the turn has had run so far.
 pub struct SaveMessages {
+    /// In which conversation: writes of one keep their order.
+    pub key: ChatKey,
     /// Of which turn.
     pub turn: TurnId,
     /// All of the turn's messages.
@@ -402,6 +406,8 @@ pub struct DiscardRest {
 /// From Conversation to Persistence, when the answer is complete: write it, once. Answered by
 /// [`AnswerSaved`].
 pub struct SaveAnswer {
+    /// In which conversation: writes of one keep their order.
+    pub key: ChatKey,
     /// Of which turn.
     pub turn: TurnId,
     /// The answer.
@@ -437,6 +443,8 @@ pub struct TurnClosed {
 /// From Conversation to Persistence: write how the turn ended. Answered, to Ingress, by
 /// [`TurnSettled`].
 pub struct SaveOutcome {
+    /// In which conversation: writes of one keep their order.
+    pub key: ChatKey,
     /// Which turn.
     pub turn: TurnId,
     /// How it ended.

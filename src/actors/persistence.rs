@@ -1,7 +1,8 @@
 //! Persistence: the only one that touches the store.
 //!
 //! What can be refused (a new update) is tried once; what is owed (an answer, its outcome, a read
-//! that a turn waits for) is tried until the store takes it. Writes of one turn keep their order.
+//! that a turn waits for) is tried until the store takes it. Writes of one conversation keep their
+//! order: no turn ends on record before the one that came before it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use backon::{ExponentialBuilder, Retryable};
 
 use crate::domain::chat::ChatMessage;
-use crate::domain::ids::TurnId;
+use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State};
 use crate::edge::store::{Recorded, Store, StoreError, Stored};
 use crate::failpoint;
@@ -25,18 +26,23 @@ use crate::port::Port;
 pub struct Persistence {
     store: Arc<dyn Store>,
     turn_settled: Port<TurnSettled>,
-    /// Writes owed, by turn; the first of each is under way.
-    writes: HashMap<TurnId, VecDeque<Write>>,
+    /// Writes owed, by conversation; the first of each is under way.
+    writes: HashMap<ChatKey, VecDeque<(TurnId, Write)>>,
     /// Outboxes that wait for their ledger, each with the number of its wait.
     ledgers: HashMap<TurnId, (u64, Port<DeliverySaved>)>,
     waits: u64,
+    /// A ledger was waited for in vain, and nothing has been written since.
+    store_is_late: bool,
     /// Updates that may or may not be on record, because the store went away meanwhile. When one
     /// comes again and is a duplicate, its turn has never begun.
     uncertain: HashSet<TurnId>,
 }
 
 /// How long a send waits for its ledger: the store may be away, and the answer must go on.
-const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
+const LEDGER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The same when the one before has waited in vain.
+const LATE_LEDGER_PATIENCE: Duration = Duration::from_millis(200);
 
 enum Write {
     Ledger(Ledger),
@@ -54,23 +60,25 @@ impl Persistence {
             writes: HashMap::new(),
             ledgers: HashMap::new(),
             waits: 0,
+            store_is_late: false,
             uncertain: HashSet::new(),
         }
     }
 
-    fn owe(&mut self, turn: TurnId, write: Write, ctx: &mut Context<Self>) {
-        let writes = self.writes.entry(turn).or_default();
-        writes.push_back(write);
+    fn owe(&mut self, key: ChatKey, turn: TurnId, write: Write, ctx: &mut Context<Self>) {
+        let writes = self.writes.entry(key).or_default();
+        writes.push_back((turn, write));
         if writes.len() == 1 {
-            self.write_next(turn, ctx);
+            self.write_next(key, ctx);
         }
     }
 
-    fn write_next(&mut self, turn: TurnId, ctx: &mut Context<Self>) {
-        let Some(write) = self.writes.get(&turn).and_then(VecDeque::front) else {
-            self.writes.remove(&turn);
+    fn write_next(&mut self, key: ChatKey, ctx: &mut Context<Self>) {
+        let Some((turn, write)) = self.writes.get(&key).and_then(VecDeque::front) else {
+            self.writes.remove(&key);
             return;
         };
+        let turn = *turn;
         let store = self.store.clone();
         let written = match write {
             Write::Ledger(ledger) => {
@@ -92,25 +100,25 @@ impl Persistence {
                 until_taken("save how a turn ended", move || store.save_outcome(turn, outcome.clone()))
             }
         };
-        ctx.spawn(written.into_actor(self).map(move |result, this, ctx| this.written(turn, result, ctx)));
+        ctx.spawn(written.into_actor(self).map(move |result, this, ctx| this.written(key, result, ctx)));
     }
 
-    fn written(&mut self, turn: TurnId, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
+    fn written(&mut self, key: ChatKey, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
+        let Some((turn, write)) = self.writes.get_mut(&key).and_then(VecDeque::pop_front) else { return };
         if let Err(error) = result {
             tracing::error!(%turn, "a write was given up: {error}");
         }
-        let write = self.writes.get_mut(&turn).and_then(VecDeque::pop_front);
-        failpoint::reach_if(matches!(write, Some(Write::Answer { .. })), "after_answer_saved");
-        failpoint::reach_if(matches!(write, Some(Write::Outcome(_))), "after_outcome_saved");
+        self.store_is_late = false;
+        failpoint::reach_if(matches!(write, Write::Answer { .. }), "after_answer_saved");
+        failpoint::reach_if(matches!(write, Write::Outcome(_)), "after_outcome_saved");
         match write {
-            Some(Write::Answer { reply_to, .. }) => reply_to.tell_if_there(AnswerSaved { turn }),
+            Write::Answer { reply_to, .. } => reply_to.tell_if_there(AnswerSaved { turn }),
             // Only the last of them is the one that the Outbox waits for.
-            Some(Write::Ledger(_)) if !self.is_owed_ledger(turn) => self.ledger_saved(turn),
-            Some(Write::Ledger(_) | Write::Messages(_)) => {}
-            Some(Write::Outcome(_)) => self.turn_settled.tell_if_there(TurnSettled { turn }),
-            None => {}
+            Write::Ledger(_) if !self.is_owed_ledger(key, turn) => self.ledger_saved(turn),
+            Write::Ledger(_) | Write::Messages(_) => {}
+            Write::Outcome(_) => self.turn_settled.tell_if_there(TurnSettled { turn }),
         }
-        self.write_next(turn, ctx);
+        self.write_next(key, ctx);
     }
 }
 
@@ -119,17 +127,19 @@ impl Persistence {
         self.waits += 1;
         let wait = self.waits;
         self.ledgers.insert(turn, (wait, reply_to));
-        ctx.run_later(LEDGER_PATIENCE, move |this, _| {
+        let patience = if self.store_is_late { LATE_LEDGER_PATIENCE } else { LEDGER_PATIENCE };
+        ctx.run_later(patience, move |this, _| {
             if this.ledgers.get(&turn).is_some_and(|(waiting, _)| *waiting == wait) {
+                this.store_is_late = true;
                 tracing::warn!(%turn, "a part is sent before its attempt is on record: the store is slow or away");
                 this.ledger_saved(turn);
             }
         });
     }
 
-    fn is_owed_ledger(&self, turn: TurnId) -> bool {
-        let mut writes = self.writes.get(&turn).into_iter().flatten();
-        writes.any(|write| matches!(write, Write::Ledger(_)))
+    fn is_owed_ledger(&self, key: ChatKey, turn: TurnId) -> bool {
+        let mut writes = self.writes.get(&key).into_iter().flatten();
+        writes.any(|(of, write)| *of == turn && matches!(write, Write::Ledger(_)))
     }
 
     fn ledger_saved(&mut self, turn: TurnId) {
@@ -229,16 +239,16 @@ impl Handler<LoadHistory> for Persistence {
 impl Handler<SaveAnswer> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, SaveAnswer { turn, answer, reply_to }: SaveAnswer, ctx: &mut Context<Self>) {
-        self.owe(turn, Write::Answer { answer, reply_to }, ctx);
+    fn handle(&mut self, SaveAnswer { key, turn, answer, reply_to }: SaveAnswer, ctx: &mut Context<Self>) {
+        self.owe(key, turn, Write::Answer { answer, reply_to }, ctx);
     }
 }
 
 impl Handler<SaveOutcome> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, SaveOutcome { turn, outcome }: SaveOutcome, ctx: &mut Context<Self>) {
-        self.owe(turn, Write::Outcome(outcome), ctx);
+    fn handle(&mut self, SaveOutcome { key, turn, outcome }: SaveOutcome, ctx: &mut Context<Self>) {
+        self.owe(key, turn, Write::Outcome(outcome), ctx);
     }
 }
 
@@ -246,23 +256,23 @@ impl Handler<SaveDelivery> for Persistence {
     type Result = ();
 
     fn handle(&mut self, request: SaveDelivery, ctx: &mut Context<Self>) {
-        let SaveDelivery { turn, ledger, reply_to } = request;
+        let SaveDelivery { key, turn, ledger, reply_to } = request;
         if let Some(reply_to) = reply_to {
             self.await_ledger(turn, reply_to, ctx);
         }
         // A ledger that is still in the queue is out of date.
-        let writes = self.writes.entry(turn).or_default();
+        let writes = self.writes.entry(key).or_default();
         if writes.len() > 1 {
-            writes.pop_back_if(|write| matches!(write, Write::Ledger(_)));
+            writes.pop_back_if(|(of, write)| *of == turn && matches!(write, Write::Ledger(_)));
         }
-        self.owe(turn, Write::Ledger(ledger), ctx);
+        self.owe(key, turn, Write::Ledger(ledger), ctx);
     }
 }
 
 impl Handler<SaveMessages> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, SaveMessages { turn, messages }: SaveMessages, ctx: &mut Context<Self>) {
-        self.owe(turn, Write::Messages(messages), ctx);
+    fn handle(&mut self, SaveMessages { key, turn, messages }: SaveMessages, ctx: &mut Context<Self>) {
+        self.owe(key, turn, Write::Messages(messages), ctx);
     }
 }

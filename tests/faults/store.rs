@@ -7,7 +7,7 @@ use std::time::Duration;
 use brigade::domain::record::StoredTurn;
 use brigade::edge::store::mongo::MongoStore;
 use brigade::edge::store::sqlite::{self, SqliteStore};
-use brigade::edge::store::{Filter, Store};
+use brigade::edge::store::{Filter, Store, StoreError, Stored};
 use rusqlite::Connection;
 
 use super::bot::signal;
@@ -70,12 +70,12 @@ impl Stage {
 
     /// Every turn.
     pub async fn turns(&self) -> Vec<StoredTurn> {
-        self.open().turns(Filter::default()).await.expect("the store is read")
+        read(|| self.open().turns(Filter::default())).await
     }
 
     /// The turns that are owed. Nobody may hold the store.
     pub async fn unfinished(&self) -> Vec<StoredTurn> {
-        self.open().unfinished(BOT).await.expect("the store is read")
+        read(|| self.open().unfinished(BOT)).await
     }
 
     /// How many turns are owed, at little cost; none when it can't be said now.
@@ -134,4 +134,17 @@ fn hold(file: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(2))?;
     connection.execute_batch("BEGIN EXCLUSIVE")?;
     Ok(connection)
+}
+
+/// Reads from a store that may just be coming back.
+async fn read<T>(call: impl Fn() -> Stored<T>) -> T {
+    let mut tries = 0;
+    loop {
+        match call().await {
+            Ok(found) => return found,
+            Err(StoreError::Away(_)) if tries < 50 => tries += 1,
+            Err(error) => panic!("the store can't be read: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

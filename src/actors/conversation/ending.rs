@@ -97,7 +97,7 @@ impl Conversation {
     pub(super) fn save_answer(&self, running: &Running) {
         if let Some(answer) = running.answer() {
             let reply_to = self.ports.answer_saved.clone();
-            let save = SaveAnswer { turn: running.stored.id, answer, reply_to };
+            let save = SaveAnswer { key: self.key, turn: running.stored.id, answer, reply_to };
             self.ports.save_answer.tell_if_there(save);
         }
     }
@@ -116,6 +116,6 @@ impl Conversation {
         let reasons: Vec<_> = failure.into_iter().chain(untold).collect();
         let failure = (!reasons.is_empty()).then(|| reasons.join("; "));
         let outcome = Outcome { state, failure, delivery, timings };
-        self.ports.save_outcome.tell_if_there(SaveOutcome { turn: closed.turn, outcome });
+        self.ports.save_outcome.tell_if_there(SaveOutcome { key: self.key, turn: closed.turn, outcome });
     }
 }

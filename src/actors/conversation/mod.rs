@@ -167,7 +167,8 @@ impl Conversation {
 
     fn save_ledger(&self, reply_to: Option<Port<DeliverySaved>>) {
         let Some(running) = &self.running else { return };
-        let save = SaveDelivery { turn: running.stored.id, ledger: running.ledger(), reply_to };
+        let save =
+            SaveDelivery { key: self.key, turn: running.stored.id, ledger: running.ledger(), reply_to };
         self.ports.save_delivery.tell_if_there(save);
     }
 
@@ -324,7 +325,8 @@ impl Handler<StatusShown> for Conversation {
         });
         // That something is gone need not be known: to delete it again does no harm.
         if let Some(ledger) = ledger.filter(|_| grew) {
-            self.ports.save_delivery.tell_if_there(SaveDelivery { turn, ledger, reply_to: None });
+            let key = self.key;
+            self.ports.save_delivery.tell_if_there(SaveDelivery { key, turn, ledger, reply_to: None });
         }
     }
 }
@@ -336,7 +338,8 @@ impl Handler<PenaltyReceived> for Conversation {
         let window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
         let until = self.with.clock.now_ms().saturating_add(window_ms);
         if let Some(ledger) = self.note(turn, |ledger| ledger.closed_until_ms = Some(until)) {
-            self.ports.save_delivery.tell_if_there(SaveDelivery { turn, ledger, reply_to: None });
+            let key = self.key;
+            self.ports.save_delivery.tell_if_there(SaveDelivery { key, turn, ledger, reply_to: None });
         }
     }
 }

@@ -55,7 +55,8 @@ impl Conversation {
     fn save_messages(&self) {
         let Some(running) = &self.running else { return };
         let Some(turn) = &running.turn else { return };
-        let save = SaveMessages { turn: running.stored.id, messages: turn.messages().to_vec() };
+        let save =
+            SaveMessages { key: self.key, turn: running.stored.id, messages: turn.messages().to_vec() };
         self.ports.save_messages.tell_if_there(save);
     }
 }

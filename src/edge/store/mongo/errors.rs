@@ -8,6 +8,7 @@ const DUPLICATE_KEY: i32 = 11000;
 
 /// Codes of commands that failed for the server's sake, not for what they asked.
 const PASSING: &[i32] = &[
+    1,     // InternalError
     6,     // HostUnreachable
     7,     // HostNotFound
     24,    // LockTimeout
