@@ -98,6 +98,24 @@ impl<'a> Event<'a> {
         serde_json::from_str(json)
     }
 
+    /// The words, if it is a delta of the first choice that says nothing else, and they stand in the
+    /// JSON as they are.
+    pub fn lone_words(&self) -> Option<&'a str> {
+        let Some([Choice { index, delta: Some(delta), message: None, finish_reason, error: None }]) =
+            self.choices.as_deref()
+        else {
+            return None;
+        };
+        let is_plain = self.usage.is_none() && self.x_groq.is_none() && self.error.is_none();
+        let is_first = index.0.unwrap_or(0) == 0 && finish_reason.0.is_empty();
+        match (&delta.content.0, &delta.tool_calls) {
+            (Cow::Borrowed(words), None) if is_plain && is_first && delta.refusal.0.is_empty() => {
+                Some(words).filter(|words| !words.is_empty()).copied()
+            }
+            _ => None,
+        }
+    }
+
     /// Reads JSON that has members of the wrong kind: those count as missing.
     pub fn read_odd(value: &'a Value) -> serde_json::Result<Self> {
         Self::deserialize(value)

@@ -11,6 +11,7 @@ mod request;
 mod retry_after;
 mod secret;
 mod surrogates;
+mod template;
 mod tool_calls;
 pub mod watch;
 mod wire;

@@ -6,6 +6,7 @@ use super::error::ModelError;
 use super::event::{Choice, Event, Message, WireUsage, repair};
 use super::provider_error::{in_body, of_event, quote};
 use super::surrogates::Surrogates;
+use super::template::Template;
 use super::tool_calls::ToolCalls;
 use crate::domain::chat::{Reply, Usage};
 
@@ -34,6 +35,7 @@ pub struct ReplyBuilder {
     finish_reason: Option<String>,
     usage: Option<Usage>,
     surrogates: Surrogates,
+    template: Template,
     /// A delta with something in it was seen: whole messages beside deltas only repeat them.
     streamed: bool,
     /// A whole message was seen: nothing more need come.
@@ -54,6 +56,11 @@ impl ReplyBuilder {
         }
         if data == "[DONE]" {
             self.done = true;
+            return Ok(());
+        }
+        if let Some(words) = self.template.words(data) {
+            self.streamed = true;
+            self.content.push_str(words);
             return Ok(());
         }
         match Event::read(data) {
@@ -99,6 +106,9 @@ impl ReplyBuilder {
             && let Some(error) = serde_json::from_str(data).ok().as_ref().and_then(in_body)
         {
             return Err(error);
+        }
+        if let Some(words) = event.lone_words() {
+            self.template.learn(data, words);
         }
         self.join(event)
     }

@@ -205,3 +205,40 @@ fn a_whole_reply_needs_a_message() {
         assert!(matches!(parse_reply(body), Err(ModelError::Broken(_))), "{}", String::from_utf8_lossy(body));
     }
 }
+
+/// An event in one of the shapes that streams mix, with `words` as they stand in the JSON.
+fn shaped(shape: usize, words: &str) -> String {
+    let shapes = [
+        r#"{"id":"1","choices":[{"index":0,"delta":{"content":"WORDS"},"finish_reason":null}],"usage":null}"#,
+        r#"{"id":"1","choices":[{"delta":{"role":"assistant","content":"WORDS"}}]}"#,
+        r#"{"id":"1","choices":[{"index":1,"delta":{"content":"WORDS"}}]}"#,
+        r#"{"id":"1","choices":[{"index":0,"delta":{"content":"WORDS"},"finish_reason":"stop"}]}"#,
+        r#"{"id":"1","choices":[{"index":0,"delta":{"content":"WORDS","refusal":"no"}}]}"#,
+        r#"{"id":"1","choices":[{"index":0,"delta":{"content":{"type":"text","text":"WORDS"}}}]}"#,
+        r#"{"id":"1","choices":[{"index":0,"delta":{"content":"WORDS"}}],"usage":{"total_tokens":1}}"#,
+        r#"{"id":"1","choices":[{"index":0,"message":{"content":"WORDS"}}]}"#,
+        r#"{"id":"1","choices":[{"index":0,"delta":{"content":"WORDS"}}],"obfuscation":"WORDS"}"#,
+    ];
+    shapes[shape].replace("WORDS", words)
+}
+
+proptest::proptest! {
+    /// What was seen before must not change how an event is read.
+    #[test]
+    fn events_alike_are_read_as_if_each_was_the_first(
+        events in proptest::collection::vec((0usize..9, 1usize..5, "[a-z\"\\\\n {}é🍞\u{1}]{0,4}"), 1..20),
+    ) {
+        let (mut builder, mut content) = (ReplyBuilder::default(), String::new());
+        for (shape, times, words) in events {
+            for _ in 0..times {
+                let event = shaped(shape, &words);
+                let mut alone = ReplyBuilder { streamed: builder.streamed, whole: builder.whole, ..Default::default() };
+                let (read, read_alone) = (builder.push(&event), alone.push(&event));
+                proptest::prop_assert_eq!(read, read_alone);
+                content.push_str(alone.content());
+                proptest::prop_assert_eq!(builder.content(), &content);
+                proptest::prop_assert_eq!((builder.streamed, builder.whole), (alone.streamed, alone.whole));
+            }
+        }
+    }
+}
