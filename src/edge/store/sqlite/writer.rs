@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::errors::{during, thread_ended};
@@ -54,11 +54,11 @@ fn write_all(mut connection: Connection, waiting: &Receiver<Box<dyn Write>>) {
 }
 
 fn commit(connection: &mut Connection, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
-    let mut transaction = connection
+    let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| away(during("begin a transaction")(error)))?;
     for write in group {
-        write.apply(&mut transaction)?;
+        write.apply(&transaction)?;
     }
     transaction.commit().map_err(|error| away(during("commit")(error)))
 }
@@ -74,7 +74,7 @@ fn away(error: StoreError) -> StoreError {
 /// A queued write of any type.
 trait Write: Send {
     /// Carries it out inside the group's transaction. An error here is the whole group's.
-    fn apply(&mut self, transaction: &mut Transaction) -> Result<(), StoreError>;
+    fn apply(&mut self, transaction: &Connection) -> Result<(), StoreError>;
 
     /// Tells the waiter.
     fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
@@ -91,20 +91,19 @@ where
     T: Send,
     F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
 {
-    fn apply(&mut self, transaction: &mut Transaction) -> Result<(), StoreError> {
+    fn apply(&mut self, transaction: &Connection) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        let failed = |error| away(during("set a savepoint")(error));
-        let mut savepoint = transaction.savepoint().map_err(failed)?;
-        let done = work(&savepoint);
+        run(transaction, "SAVEPOINT work")?;
+        let done = work(transaction);
         // A full disk and the like can end the transaction itself, and the writes before with it.
-        if savepoint.is_autocommit() {
+        if transaction.is_autocommit() {
             let lost = || StoreError::Away("the transaction was rolled back".to_owned());
             return Err(done.err().map_or_else(lost, away));
         }
         if done.is_err() {
-            savepoint.rollback().map_err(failed)?;
+            run(transaction, "ROLLBACK TO work")?;
         }
-        savepoint.commit().map_err(failed)?;
+        run(transaction, "RELEASE work")?;
         self.done = Some(done);
         Ok(())
     }
@@ -118,4 +117,11 @@ where
         // Whoever asked may have gone; the write is done all the same.
         let _ = self.waiter.send(done);
     }
+}
+
+/// A statement that every write needs: it is parsed once. An error ends the transaction, and all of
+/// the group with it.
+fn run(transaction: &Connection, statement: &'static str) -> Result<(), StoreError> {
+    let done = transaction.prepare_cached(statement).and_then(|mut statement| statement.execute([]));
+    done.map(|_| ()).map_err(|error| away(during("set a savepoint")(error)))
 }
