@@ -43,25 +43,30 @@ pub struct Watch<S> {
     alarm: Option<Alarm>,
 }
 
-/// A timer that was set for somebody.
+/// A timer, and whom it will wake.
 struct Alarm {
     sleep: Pin<Box<Sleep>>,
     deadline: Instant,
-    wakes: Waker,
+    wakes: Option<Waker>,
 }
 
 impl Alarm {
-    /// Whether it need not be looked at: it is still to ring, and for the one who asks.
-    fn is_set(&self, now: Instant, cx: &Context<'_>) -> bool {
-        self.deadline > now && self.wakes.will_wake(cx.waker())
+    fn new(deadline: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(deadline)), deadline, wakes: None }
     }
 
-    /// It may only ring too early, never too late: rung early, it is set anew.
+    /// Whether it need not be looked at: it will wake the one who asks, not too late. When it does so
+    /// too early it is set anew; mostly something has come again by then.
+    fn is_set(&self, deadline: Instant, now: Instant, cx: &Context<'_>) -> bool {
+        let wakes = self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        wakes && now < self.deadline && self.deadline <= deadline
+    }
+
     fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.deadline > deadline {
             self.set(deadline);
         }
-        self.wakes.clone_from(cx.waker());
+        self.wakes = Some(cx.waker().clone());
         loop {
             ready!(self.sleep.as_mut().poll(cx));
             if self.deadline >= deadline {
@@ -90,26 +95,19 @@ impl<S: Stream> Watch<S> {
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Silence> {
+        let now = Instant::now();
         let alive = std::mem::take(&mut self.item) && self.last.is_some();
         if std::mem::take(&mut self.event) || alive {
-            let now = Instant::now();
             self.last = Some(now);
-            // A timer that would ring too early is left alone until it does: mostly something has
-            // come again by then.
-            let early = after(now, self.patience.idle);
-            if self.alarm.as_ref().is_some_and(|alarm| alarm.deadline <= early && alarm.is_set(now, cx)) {
-                return Poll::Pending;
-            }
         }
         let (deadline, silence) = match self.last {
             Some(last) => (after(last, self.patience.idle), Silence::Between),
             None => (after(self.started, self.patience.first), Silence::BeforeFirst),
         };
-        let alarm = self.alarm.get_or_insert_with(|| Alarm {
-            sleep: Box::pin(sleep_until(deadline)),
-            deadline,
-            wakes: cx.waker().clone(),
-        });
+        let alarm = self.alarm.get_or_insert_with(|| Alarm::new(deadline));
+        if alarm.is_set(deadline, now, cx) {
+            return Poll::Pending;
+        }
         alarm.poll(deadline, cx).map(|()| silence)
     }
 }
