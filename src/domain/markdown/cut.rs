@@ -81,7 +81,7 @@ impl MarkdownCutter {
         self.drop_sent();
         let out = &mut self.document.out;
         let glyphs = out.glyphs.make_contiguous();
-        let end_bytes = trimmed(glyphs).last().map_or(self.sent_bytes, |glyph| glyph.end);
+        let end_bytes = trimmed(glyphs).last().map_or(self.sent_bytes, |glyph| glyph.end());
         let Rendered { text, entities } = rendered(glyphs, &out.names);
         MarkdownChunk { text, entities, end_bytes }
     }
@@ -112,7 +112,7 @@ impl MarkdownCutter {
         match window {
             Some(window) if self.boundary == Boundary::Exact => self.take(window.max(1)),
             Some(window) => {
-                let cut = place::natural(glyphs.make_contiguous(), window);
+                let cut = place::natural(glyphs.make_contiguous(), window, &self.document.out.names);
                 self.take(cut.max(1))
             }
             None if self.complete => self.take_rest(),
@@ -124,7 +124,7 @@ impl MarkdownCutter {
     fn drop_sent(&mut self) {
         let sent = self.sent_bytes;
         let glyphs = &mut self.document.out.glyphs;
-        while glyphs.front().is_some_and(|glyph| glyph.end <= sent || glyph.ch.is_whitespace()) {
+        while glyphs.front().is_some_and(|glyph| glyph.end() <= sent || glyph.ch.is_whitespace()) {
             let dropped = glyphs.pop_front();
             // It comes back with the chunk before it, should that be taken back.
             if !self.last.0.is_empty() {
@@ -136,7 +136,7 @@ impl MarkdownCutter {
     fn take(&mut self, cut: usize) -> Option<MarkdownChunk> {
         let out = &mut self.document.out;
         let glyphs: Vec<Glyph> = out.glyphs.drain(..cut.min(out.glyphs.len())).collect();
-        let end_bytes = trimmed(&glyphs).last()?.end;
+        let end_bytes = trimmed(&glyphs).last()?.end();
         let sent_before = std::mem::replace(&mut self.sent_bytes, end_bytes);
         let Rendered { text, entities } = rendered(&glyphs, &out.names);
         self.last = (glyphs, sent_before);

@@ -61,11 +61,11 @@ impl<T: Into<String>> From<T> for Rendered {
 pub(super) fn rendered(glyphs: &[Glyph], names: &Names) -> Rendered {
     let glyphs = trimmed(glyphs);
     let text: String = glyphs.iter().map(|glyph| glyph.ch).collect();
-    if glyphs.iter().all(|glyph| glyph.style.attributes() == [0; ATTRIBUTES]) {
+    if glyphs.iter().all(|glyph| glyph.look == 0) {
         return Rendered { text, entities: Vec::new() };
     }
     let starts = cluster_starts(&text);
-    let cells = cells(glyphs, &starts);
+    let cells = cells(glyphs, &starts, names);
     let spans = spans(&cells);
     let entities = entities(glyphs, &starts, spans, names);
     Rendered { text, entities }
@@ -94,11 +94,11 @@ pub(super) type Cell = [u32; ATTRIBUTES];
 
 /// The attributes of each character. All of a cluster look like its first: an entity must not
 /// begin or end inside one.
-pub(super) fn cells(glyphs: &[Glyph], starts: &[bool]) -> Vec<Cell> {
+pub(super) fn cells(glyphs: &[Glyph], starts: &[bool], names: &Names) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::with_capacity(glyphs.len());
     for (glyph, start) in glyphs.iter().zip(starts) {
         let cell = cells.last().copied().filter(|_| !start);
-        cells.push(cell.unwrap_or_else(|| glyph.style.attributes()));
+        cells.push(cell.unwrap_or_else(|| names.style(glyph.look).attributes()));
     }
     cells
 }

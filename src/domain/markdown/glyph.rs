@@ -48,26 +48,60 @@ pub(super) enum Stop {
     Block,
 }
 
-/// One character of the rendered answer.
+/// One character of the rendered answer. Kept small: every chat that streams holds hundreds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Glyph {
     pub ch: char,
-    /// Where in the source, in bytes, the character is told in full. Never less than that of the
-    /// glyph before, and more wherever neither of the two is white space.
-    pub end: usize,
-    pub style: Style,
+    end: u32,
+    /// How it looks: a style of [`Names`].
+    pub look: u32,
     pub stop: Stop,
 }
 
-/// What the numbers of a [`Style`] stand for.
+impl Glyph {
+    /// A character that is told in full at `end`.
+    pub fn new(ch: char, end: usize, look: u32, stop: Stop) -> Self {
+        Self { ch, end: number(end), look, stop }
+    }
+
+    /// Where in the source, in bytes, the character is told in full. Never less than that of the
+    /// glyph before, and more wherever neither of the two is white space.
+    pub fn end(self) -> usize {
+        self.end as usize
+    }
+}
+
+/// Styles that are looked through for one that is there already.
+const RECENT_STYLES: usize = 8;
+
+/// What the numbers of a [`Glyph`] and a [`Style`] stand for.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    styles: Vec<Style>,
     links: Vec<String>,
     languages: Vec<Option<String>>,
     quotes: u32,
 }
 
 impl Names {
+    /// A number for a style; 0 for the plain one. The same style may have several.
+    pub fn look(&mut self, style: Style) -> u32 {
+        if style == Style::default() {
+            return 0;
+        }
+        let recent = self.styles.iter().rev().take(RECENT_STYLES).position(|known| *known == style);
+        if let Some(back) = recent {
+            return number(self.styles.len() - back);
+        }
+        self.styles.push(style);
+        number(self.styles.len())
+    }
+
+    /// The style with that number.
+    pub fn style(&self, look: u32) -> Style {
+        at(&self.styles, look).copied().unwrap_or_default()
+    }
+
     /// A number for a link to `url`.
     pub fn link(&mut self, url: &str) -> u32 {
         self.links.push(url.to_owned());

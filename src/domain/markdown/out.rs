@@ -88,7 +88,8 @@ impl Out {
             ch => ch,
         };
         self.last_end = end.max(self.last_end);
-        self.glyphs.push_back(Glyph { ch, end: self.last_end, style, stop: Stop::Inside });
+        let look = self.names.look(style);
+        self.glyphs.push_back(Glyph::new(ch, self.last_end, look, Stop::Inside));
     }
 
     /// Writes white space that the source does not have.
@@ -102,7 +103,8 @@ impl Out {
     pub fn line_end(&mut self, lines: usize, stop: Stop, style: Style) {
         for line in 0..lines {
             let stop = if line == 0 { stop } else { Stop::Inside };
-            self.glyphs.push_back(Glyph { ch: '\n', end: self.last_end, style, stop });
+            let look = self.names.look(style);
+            self.glyphs.push_back(Glyph::new('\n', self.last_end, look, stop));
         }
     }
 

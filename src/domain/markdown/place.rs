@@ -1,7 +1,7 @@
 //! Where a reader would cut.
 
 use super::entities::{Cell, cells, cluster_starts};
-use super::glyph::{ATTRIBUTES, Glyph, Stop};
+use super::glyph::{ATTRIBUTES, Glyph, Names, Stop};
 
 /// A good end for a send, from the best to the worst.
 const ENDS: [fn(&[Glyph], usize) -> bool; 5] = [
@@ -18,11 +18,11 @@ const ENDS: [fn(&[Glyph], usize) -> bool; 5] = [
 /// No cut falls inside an entity, unless that begins where the send does and goes on behind the
 /// window. Of the places left it takes the best in the last third; else the end of the last
 /// grapheme cluster that fits.
-pub(super) fn natural(glyphs: &[Glyph], window: usize) -> usize {
+pub(super) fn natural(glyphs: &[Glyph], window: usize, names: &Names) -> usize {
     let Some(seen) = glyphs.get(..=window) else { return glyphs.len() };
     let text: String = seen.iter().map(|glyph| glyph.ch).collect();
     let starts = cluster_starts(&text);
-    let cells = cells(seen, &starts);
+    let cells = cells(seen, &starts, names);
     let shared = shared(&cells);
     Place { seen, starts, cells, shared }.cut(window)
 }
