@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run test check fmt flows mongo
+.PHONY: run test check fmt flows mongo bench profile
 
 # With credentials the bot on Telegram, without them the sandbox: the same server with a simulated
 # Telegram and a simulated model, in this terminal.
@@ -41,3 +41,15 @@ flows:
 	    diff -u "$${new%.new}" "$$new" || true; \
 	  done; \
 	  echo "to take or leave them one by one: cargo install cargo-insta, then make flows"; fi
+
+# The server beside the floor (benches/README.md), in benches/RESULTS.md.
+bench: release
+	benches/run
+
+# Where the server's time goes under load: a flamegraph in target/profile.
+profile: release
+	benches/profile
+
+.PHONY: release
+release:
+	$(CARGO) build --release --locked --bin brigade --example floor
