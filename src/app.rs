@@ -73,8 +73,10 @@ pub struct World {
 pub struct Settings {
     /// For Ingress.
     pub ingress: IngressSettings,
-    /// For every Conversation.
+    /// For every Conversation whose answers come in chunks.
     pub conversation: Arc<ConversationSettings>,
+    /// For every Conversation whose answers grow.
+    pub growing_conversation: Arc<ConversationSettings>,
     /// For every Chunker of a private chat.
     pub chunker: ChunkerSettings,
     /// What is different in a group.
@@ -89,6 +91,23 @@ impl Settings {
     /// What the actors need to know, from the settings that people write.
     pub fn from_config(config: &Config, bot: &Identity, instructions: Arc<str>) -> Self {
         let Config { llm, delivery, heartbeat, history, http, conversation, .. } = config;
+        let conversation_settings = ConversationSettings {
+            instructions,
+            hold_bytes: delivery.chunk_chars,
+            history: Limits { max_turns: history.max_turns, max_chars: history.max_chars },
+            rules: TurnRules {
+                first_call: llm.first_call,
+                max_tool_rounds: llm.max_tool_rounds,
+                max_tool_result_chars: llm.max_tool_result_chars,
+            },
+            retry: RetryRules {
+                first_wait_ms: llm.retry_first_ms,
+                most_wait_ms: llm.retry_most_ms,
+                deadline_ms: llm.turn_deadline_ms,
+            },
+            uncertain: delivery.uncertain,
+            tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
+        };
         Self {
             ingress: IngressSettings {
                 bot: bot.id,
@@ -98,22 +117,11 @@ impl Settings {
                 idle: Duration::from_millis(conversation.idle_ms),
                 shard: Shard::default(),
             },
-            conversation: Arc::new(ConversationSettings {
-                instructions,
-                history: Limits { max_turns: history.max_turns, max_chars: history.max_chars },
-                rules: TurnRules {
-                    first_call: llm.first_call,
-                    max_tool_rounds: llm.max_tool_rounds,
-                    max_tool_result_chars: llm.max_tool_result_chars,
-                },
-                retry: RetryRules {
-                    first_wait_ms: llm.retry_first_ms,
-                    most_wait_ms: llm.retry_most_ms,
-                    deadline_ms: llm.turn_deadline_ms,
-                },
-                uncertain: delivery.uncertain,
-                tool_timeout: Duration::from_millis(llm.tool_timeout_ms),
+            growing_conversation: Arc::new(ConversationSettings {
+                hold_bytes: 0,
+                ..conversation_settings.clone()
             }),
+            conversation: Arc::new(conversation_settings),
             chunker: ChunkerSettings {
                 streaming: delivery.private,
                 format: delivery.format,
@@ -248,6 +256,14 @@ impl Floor {
         ChunkerSettings { streaming: self.streaming(key), ..self.settings.chunker }
     }
 
+    /// A message that grows is fed with every delta: it shows what is there whenever it may.
+    fn conversation_settings(&self, key: ChatKey) -> Arc<ConversationSettings> {
+        match self.streaming(key) {
+            Streaming::Chunks => self.settings.conversation.clone(),
+            Streaming::Edit | Streaming::Draft => self.settings.growing_conversation.clone(),
+        }
+    }
+
     fn outbox_settings(&self, key: ChatKey) -> OutboxSettings {
         OutboxSettings { drafts: self.streaming(key) == Streaming::Draft, ..self.settings.outbox }
     }
@@ -316,7 +332,7 @@ impl Floor {
             answer_saved: weak(PERSISTENCE, me, &conversation),
             save_outcome: strong(me, PERSISTENCE, &persistence),
         };
-        let actor = Conversation::new(key, ports, settings.conversation.clone(), faculties.clone());
+        let actor = Conversation::new(key, ports, self.conversation_settings(key), faculties.clone());
         crew.join("conversation", conversation_context, actor);
 
         ToConversation {

@@ -118,6 +118,10 @@ pub struct Server {
     claim: JoinHandle<()>,
 }
 
+/// A connection to Telegram that nobody used for so long is not used again: many servers close theirs
+/// after 5 s, and a message that is sent at that very moment may have been sent or not.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
 /// Between two times that this process says it is still there.
 const CLAIM_EVERY: Duration = Duration::from_secs(2);
 
@@ -329,7 +333,8 @@ fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient, ServerErr
 }
 
 fn telegram_client(config: &Config) -> Result<Client, reqwest::Error> {
-    Client::builder().connect_timeout(Duration::from_millis(config.telegram.call_timeout_ms)).build()
+    let timeout = Duration::from_millis(config.telegram.call_timeout_ms);
+    Client::builder().connect_timeout(timeout).pool_idle_timeout(IDLE_CONNECTION).build()
 }
 
 fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerError> {

@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
 use backon::{ExponentialBuilder, Retryable};
+use tokio::task::AbortHandle;
 
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
@@ -28,8 +29,8 @@ pub struct Persistence {
     turn_settled: Port<TurnSettled>,
     /// Writes owed, by conversation; the first of each is under way.
     writes: HashMap<ChatKey, VecDeque<(TurnId, Write)>>,
-    /// Outboxes that wait for their ledger, each with the number of its wait.
-    ledgers: HashMap<TurnId, (u64, Port<DeliverySaved>)>,
+    /// Outboxes that wait for their ledger.
+    ledgers: HashMap<TurnId, Awaited>,
     waits: u64,
     /// A ledger was waited for in vain, and nothing has been written since.
     store_is_late: bool,
@@ -43,6 +44,67 @@ const LEDGER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The same when the one before has waited in vain.
 const LATE_LEDGER_PATIENCE: Duration = Duration::from_millis(200);
+
+/// An Outbox that waits.
+struct Awaited {
+    /// Counts all waits.
+    wait: u64,
+    reply_to: Port<DeliverySaved>,
+    timer: AbortHandle,
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.timer.abort();
+    }
+}
+
+/// To itself: the store has taken the first of a conversation's writes, or given it up.
+struct Written {
+    key: ChatKey,
+    result: Result<(), StoreError>,
+}
+
+impl Message for Written {
+    type Result = ();
+}
+
+/// To itself: what the store says of an update.
+struct Tried {
+    turn: TurnId,
+    reply_to: Port<UpdateRecorded>,
+    result: Result<Recorded, StoreError>,
+}
+
+impl Message for Tried {
+    type Result = ();
+}
+
+/// To itself: a ledger has been waited for long enough.
+struct Late {
+    turn: TurnId,
+    wait: u64,
+}
+
+impl Message for Late {
+    type Result = ();
+}
+
+/// Does `work` in a task of its own, then tells this actor of it. A future that is spawned in the
+/// actor's context would be polled with every message, and all chats share this actor.
+fn afterwards<M>(ctx: &Context<Persistence>, work: impl Future<Output = M> + 'static) -> AbortHandle
+where
+    M: Message<Result = ()> + Send + 'static,
+    Persistence: Handler<M>,
+{
+    let me = ctx.address().downgrade();
+    let task = tokio::task::spawn_local(async move {
+        let done = work.await;
+        // When the actor has ended, so has the server.
+        let _gone = me.upgrade().map(|me| me.try_send(done));
+    });
+    task.abort_handle()
+}
 
 enum Write {
     Ledger(Ledger),
@@ -100,7 +162,7 @@ impl Persistence {
                 until_taken("save how a turn ended", move || store.save_outcome(turn, outcome.clone()))
             }
         };
-        ctx.spawn(written.into_actor(self).map(move |result, this, ctx| this.written(key, result, ctx)));
+        afterwards(ctx, async move { Written { key, result: written.await } });
     }
 
     fn written(&mut self, key: ChatKey, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
@@ -126,15 +188,12 @@ impl Persistence {
     fn await_ledger(&mut self, turn: TurnId, reply_to: Port<DeliverySaved>, ctx: &mut Context<Self>) {
         self.waits += 1;
         let wait = self.waits;
-        self.ledgers.insert(turn, (wait, reply_to));
         let patience = if self.store_is_late { LATE_LEDGER_PATIENCE } else { LEDGER_PATIENCE };
-        ctx.run_later(patience, move |this, _| {
-            if this.ledgers.get(&turn).is_some_and(|(waiting, _)| *waiting == wait) {
-                this.store_is_late = true;
-                tracing::warn!(%turn, "a part is sent before its attempt is on record: the store is slow or away");
-                this.ledger_saved(turn);
-            }
+        let timer = afterwards(ctx, async move {
+            tokio::time::sleep(patience).await;
+            Late { turn, wait }
         });
+        self.ledgers.insert(turn, Awaited { wait, reply_to, timer });
     }
 
     fn is_owed_ledger(&self, key: ChatKey, turn: TurnId) -> bool {
@@ -143,8 +202,8 @@ impl Persistence {
     }
 
     fn ledger_saved(&mut self, turn: TurnId) {
-        if let Some((_, reply_to)) = self.ledgers.remove(&turn) {
-            reply_to.tell_if_there(DeliverySaved { turn });
+        if let Some(awaited) = self.ledgers.remove(&turn) {
+            awaited.reply_to.tell_if_there(DeliverySaved { turn });
         }
     }
 }
@@ -177,13 +236,39 @@ impl Handler<RecordUpdate> for Persistence {
         let id = turn.id;
         let never_begun = self.uncertain.contains(&id);
         let recorded = record(self.store.clone(), turn, never_begun);
-        ctx.spawn(recorded.into_actor(self).map(move |result, this, _| {
-            match &result {
-                Err(StoreError::Away(_)) => this.uncertain.insert(id),
-                _ => this.uncertain.remove(&id),
-            };
-            reply_to.tell_if_there(UpdateRecorded { turn: id, result });
-        }));
+        afterwards(ctx, async move { Tried { turn: id, reply_to, result: recorded.await } });
+    }
+}
+
+impl Handler<Tried> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, Tried { turn, reply_to, result }: Tried, _: &mut Context<Self>) {
+        match &result {
+            Err(StoreError::Away(_)) => self.uncertain.insert(turn),
+            _ => self.uncertain.remove(&turn),
+        };
+        reply_to.tell_if_there(UpdateRecorded { turn, result });
+    }
+}
+
+impl Handler<Written> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, Written { key, result }: Written, ctx: &mut Context<Self>) {
+        self.written(key, result, ctx);
+    }
+}
+
+impl Handler<Late> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, Late { turn, wait }: Late, _: &mut Context<Self>) {
+        if self.ledgers.get(&turn).is_some_and(|awaited| awaited.wait == wait) {
+            self.store_is_late = true;
+            tracing::warn!(%turn, "a part is sent before its attempt is on record: the store is slow or away");
+            self.ledger_saved(turn);
+        }
     }
 }
 
@@ -203,7 +288,7 @@ async fn record(store: Arc<dyn Store>, turn: NewTurn, never_begun: bool) -> Resu
 impl Handler<LoadUnfinished> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, LoadUnfinished { bot, lost, reply_to }: LoadUnfinished, ctx: &mut Context<Self>) {
+    fn handle(&mut self, LoadUnfinished { bot, lost, reply_to }: LoadUnfinished, _: &mut Context<Self>) {
         let store = self.store.clone();
         let loaded = until_taken("read the unfinished turns", move || store.unfinished(bot));
         let reply = async move {
@@ -214,14 +299,14 @@ impl Handler<LoadUnfinished> for Persistence {
             turns.retain(|turn| lost.is_none_or(|lost| turn.key() == lost.key));
             reply_to.tell_if_there(UnfinishedLoaded { lost, turns });
         };
-        ctx.spawn(reply.into_actor(self));
+        tokio::task::spawn_local(reply);
     }
 }
 
 impl Handler<LoadHistory> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, request: LoadHistory, ctx: &mut Context<Self>) {
+    fn handle(&mut self, request: LoadHistory, _: &mut Context<Self>) {
         let LoadHistory { key, session, before, limit, reply_to } = request;
         let store = self.store.clone();
         let loaded = until_taken("read a history", move || store.history(key, session, before, limit));
@@ -232,7 +317,7 @@ impl Handler<LoadHistory> for Persistence {
             });
             reply_to.tell_if_there(HistoryLoaded { session, before, turns });
         };
-        ctx.spawn(reply.into_actor(self));
+        tokio::task::spawn_local(reply);
     }
 }
 

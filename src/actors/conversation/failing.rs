@@ -13,6 +13,7 @@ use crate::edge::llm::ModelError;
 impl Conversation {
     /// A call failed that was asked for so: streamed, with tools.
     pub(super) fn call_failed(&mut self, error: &ModelError, asked: (bool, bool), ctx: &mut Context<Self>) {
+        self.hand_on();
         self.with.breaker.report(!error.is_of_the_provider());
         match self.remedy(error) {
             Remedy::TryAgain(wait_ms) => self.ask_after(wait_ms, asked, error, ctx),

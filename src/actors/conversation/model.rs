@@ -68,6 +68,7 @@ impl Conversation {
         let Some(running) = &mut self.running else { return };
         running.complete = true;
         let turn = running.stored.id;
+        self.hand_on();
         if let Some(running) = &self.running {
             self.save_answer(running);
         }
@@ -140,10 +141,27 @@ impl Conversation {
     fn show(&mut self, text: String) {
         let Some(running) = &mut self.running else { return };
         let Some(turn) = &mut running.turn else { return };
-        let since_ms = self.with.clock.since_ms(running.timings.accepted_at_ms);
-        running.timings.first_delta_ms.get_or_insert(since_ms);
-        let delta = DeltaArrived { turn: running.stored.id, text: turn.heard(text) };
-        self.ports.delta_arrived.tell_if_there(delta);
+        if running.timings.first_delta_ms.is_none() {
+            let since_ms = self.with.clock.since_ms(running.timings.accepted_at_ms);
+            running.timings.first_delta_ms = Some(since_ms);
+        }
+        let shown = turn.heard(text);
+        if running.held.is_empty() {
+            running.held = shown;
+        } else {
+            running.held.push_str(&shown);
+        }
+        // A character has at least a byte: with fewer of them there is no send to be made.
+        if turn.answer().len().saturating_sub(running.cut_bytes) >= self.settings.hold_bytes {
+            self.hand_on();
+        }
+    }
+
+    /// Gives the Chunker all that there is.
+    pub(super) fn hand_on(&mut self) {
+        let Some(running) = self.running.as_mut().filter(|running| !running.held.is_empty()) else { return };
+        let text = std::mem::take(&mut running.held);
+        self.ports.delta_arrived.tell_if_there(DeltaArrived { turn: running.stored.id, text });
     }
 
     fn replied(&mut self, reply: Reply, streamed: bool, ctx: &mut Context<Self>) {

@@ -65,6 +65,9 @@ pub struct ConversationSettings {
     pub instructions: Arc<str>,
     /// How much of the conversation the model reads.
     pub history: Limits,
+    /// Bytes of an answer behind the last send of which the Chunker can't make the next, so that it need
+    /// not be told of each delta; 0 where every delta may show.
+    pub hold_bytes: usize,
     /// When the model is asked and tools run.
     pub rules: TurnRules,
     /// What is done about model calls that fail.

@@ -15,6 +15,10 @@ pub(super) struct Running {
     pub turn: Option<Turn>,
     /// The model's call or the tools at work.
     pub call: Option<SpawnHandle>,
+    /// Text of the answer that the Chunker has not got yet: it could not make a send of it.
+    pub held: String,
+    /// Where the last part that was cut ends in the answer, in bytes.
+    pub cut_bytes: usize,
     /// When the model was first asked, in milliseconds since 1970.
     pub asked_at_ms: Option<i64>,
     pub failures: Failures,
@@ -61,6 +65,8 @@ impl Running {
         Self {
             turn: None,
             call: None,
+            held: String::new(),
+            cut_bytes: 0,
             asked_at_ms: None,
             failures: Failures::default(),
             cut_into: None,
@@ -121,6 +127,7 @@ impl Running {
 
     /// A part is about to be sent.
     pub fn attempted(&mut self, part: Part) {
+        self.cut_bytes = part.end_bytes;
         self.forget_attempt();
         self.delivery.push(part);
         self.attempting = true;

@@ -18,6 +18,7 @@ const TOOLS: Station = Station::shared("tools");
 
 impl Conversation {
     pub(super) fn run_tools(&mut self, calls: Vec<ToolCall>, ctx: &mut Context<Self>) {
+        self.hand_on();
         self.save_messages();
         let timeout = self.settings.tool_timeout;
         let tools = &self.with.tools;
