@@ -5,11 +5,13 @@
 //! order: no turn ends on record before the one that came before it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use backon::{ExponentialBuilder, Retryable};
+use futures::FutureExt;
 use tokio::task::AbortHandle;
 
 use crate::domain::chat::ChatMessage;
@@ -90,6 +92,21 @@ impl Message for Late {
     type Result = ();
 }
 
+/// To itself: a call of the store panicked.
+struct Broken(Box<dyn std::any::Any + Send>);
+
+impl Message for Broken {
+    type Result = ();
+}
+
+impl Handler<Broken> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, Broken(panic): Broken, _: &mut Context<Self>) {
+        resume_unwind(panic);
+    }
+}
+
 /// Does `work` in a task of its own, then tells this actor of it. A future that is spawned in the
 /// actor's context would be polled with every message, and all chats share this actor.
 fn afterwards<M>(ctx: &Context<Persistence>, work: impl Future<Output = M> + 'static) -> AbortHandle
@@ -99,9 +116,11 @@ where
 {
     let me = ctx.address().downgrade();
     let task = tokio::task::spawn_local(async move {
-        let done = work.await;
         // When the actor has ended, so has the server.
-        let _gone = me.upgrade().map(|me| me.try_send(done));
+        let _gone = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(done) => me.upgrade().map(|me| me.try_send(done).is_ok()),
+            Err(panic) => me.upgrade().map(|me| me.try_send::<Broken>(Broken(panic)).is_ok()),
+        };
     });
     task.abort_handle()
 }
@@ -144,8 +163,8 @@ impl Persistence {
         let store = self.store.clone();
         let written = match write {
             Write::Ledger(ledger) => {
-                let ledger = ledger.clone();
-                until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone()))
+                let (ledger, awaited) = (ledger.clone(), self.ledgers.contains_key(&turn));
+                until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), awaited))
             }
             Write::Messages(messages) => {
                 let messages = messages.clone();

@@ -109,7 +109,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool) -> Stored<()> {
         self.with(|shelf| {
             let turn = found(shelf, id)?;
             turn.delivery = ledger.delivery;

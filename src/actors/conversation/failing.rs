@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::{AsyncContext, Context};
 
 use super::Conversation;
+use super::listening::{Asked, Work};
 use crate::domain::commands;
 use crate::domain::retry::Remedy;
 use crate::domain::turn::Failure;
@@ -12,8 +13,7 @@ use crate::edge::llm::ModelError;
 
 impl Conversation {
     /// A call failed that was asked for so: streamed, with tools.
-    pub(super) fn call_failed(&mut self, error: &ModelError, asked: (bool, bool), ctx: &mut Context<Self>) {
-        self.hand_on();
+    pub(super) fn call_failed(&mut self, error: &ModelError, asked: Asked, ctx: &mut Context<Self>) {
         self.with.breaker.report(!error.is_of_the_provider());
         match self.remedy(error) {
             Remedy::TryAgain(wait_ms) => self.ask_after(wait_ms, asked, error, ctx),
@@ -21,7 +21,8 @@ impl Conversation {
                 if let Some(turn) = self.running.as_mut().and_then(|running| running.turn.as_mut()) {
                     turn.continue_answer();
                 }
-                self.ask_after(wait_ms, (true, false), error, ctx);
+                let asked = Asked { streamed: true, with_tools: false };
+                self.ask_after(wait_ms, asked, error, ctx);
             }
             Remedy::GiveUp => {
                 let for_user = if self.has_begun() { commands::BROKE_OFF } else { error.for_user() };
@@ -49,7 +50,7 @@ impl Conversation {
     fn ask_after(
         &mut self,
         wait_ms: u64,
-        (streamed, with_tools): (bool, bool),
+        Asked { streamed, with_tools }: Asked,
         error: &ModelError,
         ctx: &mut Context<Self>,
     ) {
@@ -61,7 +62,7 @@ impl Conversation {
                 this.call_model(streamed, with_tools, ctx);
             }
         });
-        running.call = Some(asked);
+        running.call = Some(Work::Context(asked));
     }
 
     /// What the user is told when the model is not asked at all.

@@ -5,6 +5,7 @@
 
 mod ending;
 mod failing;
+mod listening;
 mod model;
 mod ports;
 mod running;
@@ -298,7 +299,7 @@ impl Handler<AttemptFailed> for Conversation {
     fn handle(&mut self, AttemptFailed { turn }: AttemptFailed, _: &mut Context<Self>) {
         if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
             running.forget_attempt();
-            running.cut_bytes = running.shown_bytes();
+            running.progress.cut_bytes.set(running.shown_bytes());
             self.save_ledger(None);
         }
     }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use actix::fut::wrap_stream;
-use actix::{ActorStreamExt, AsyncContext, Context};
+use actix::Context;
 use futures::{FutureExt, StreamExt, TryFutureExt};
 
 use super::Conversation;
+use super::listening::Asked;
 use crate::domain::chat::{ChatMessage, Reply};
 use crate::domain::commands;
 use crate::domain::ids::TurnId;
@@ -68,7 +68,6 @@ impl Conversation {
         let Some(running) = &mut self.running else { return };
         running.complete = true;
         let turn = running.stored.id;
-        self.hand_on();
         if let Some(running) = &self.running {
             self.save_answer(running);
         }
@@ -82,24 +81,17 @@ impl Conversation {
         }
         let now_ms = self.with.clock.now_ms();
         let request = self.request(with_tools);
-        witness(self.me(), MODEL, &Asked { request: &request, streamed }, None);
+        witness(self.me(), MODEL, &Asking { request: &request, streamed }, None);
         let model = &self.with.model;
         let pieces: Pieces = if streamed {
             model.stream(request).try_flatten_stream().boxed()
         } else {
             model.complete(request).map_ok(Piece::End).into_stream().boxed()
         };
-        let turn = self.running.as_ref().map(|running| running.stored.id);
-        let heard = wrap_stream(pieces).map(move |piece, this: &mut Self, ctx: &mut Context<Self>| {
-            if this.is_at(turn) {
-                this.heard(piece, (streamed, with_tools), ctx);
-            }
-        });
-        let call = ctx.spawn(heard.finish());
         if let Some(running) = &mut self.running {
             running.asked_at_ms.get_or_insert(now_ms);
-            running.call = Some(call);
         }
+        self.listen(pieces, Asked { streamed, with_tools }, ctx);
     }
 
     /// Whether the turn is still running: actix lets a cancelled future run once more when it was
@@ -123,12 +115,12 @@ impl Conversation {
         Request { messages, tools }
     }
 
-    fn heard(&mut self, piece: Result<Piece, ModelError>, asked: (bool, bool), ctx: &mut Context<Self>) {
+    pub(super) fn heard(&mut self, piece: Result<Piece, ModelError>, asked: Asked, ctx: &mut Context<Self>) {
         match piece {
             Ok(Piece::Text(text)) => self.show(text),
             Ok(Piece::End(reply)) => {
                 self.with.breaker.report(true);
-                self.replied(reply, asked.0, ctx);
+                self.replied(reply, asked.streamed, ctx);
             }
             Err(error) => {
                 witness(MODEL, self.me(), &error, None);
@@ -145,23 +137,9 @@ impl Conversation {
             let since_ms = self.with.clock.since_ms(running.timings.accepted_at_ms);
             running.timings.first_delta_ms = Some(since_ms);
         }
-        let shown = turn.heard(text);
-        if running.held.is_empty() {
-            running.held = shown;
-        } else {
-            running.held.push_str(&shown);
-        }
-        // A character has at least a byte: with fewer of them there is no send to be made.
-        if turn.answer().len().saturating_sub(running.cut_bytes) >= self.settings.hold_bytes {
-            self.hand_on();
-        }
-    }
-
-    /// Gives the Chunker all that there is.
-    pub(super) fn hand_on(&mut self) {
-        let Some(running) = self.running.as_mut().filter(|running| !running.held.is_empty()) else { return };
-        let text = std::mem::take(&mut running.held);
-        self.ports.delta_arrived.tell_if_there(DeltaArrived { turn: running.stored.id, text });
+        let delta = DeltaArrived { turn: running.stored.id, text: turn.heard(text) };
+        running.progress.heard_bytes.set(turn.answer().len());
+        self.ports.delta_arrived.tell_if_there(delta);
     }
 
     fn replied(&mut self, reply: Reply, streamed: bool, ctx: &mut Context<Self>) {
@@ -190,12 +168,12 @@ impl Conversation {
 }
 
 /// A model call's line in the flow.
-struct Asked<'a> {
+struct Asking<'a> {
     request: &'a Request,
     streamed: bool,
 }
 
-impl fmt::Display for Asked<'_> {
+impl fmt::Display for Asking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (messages, tools) = (self.request.messages.len(), self.request.tools.len());
         let how = if self.streamed { "streamed" } else { "whole" };

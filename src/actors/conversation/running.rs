@@ -1,8 +1,11 @@
 //! The turn that a conversation is at: its place in the record, its messages and its ledger.
 
-use actix::{Actor, AsyncContext, SpawnHandle};
+use std::rc::Rc;
+
+use actix::Actor;
 
 use super::Conversation;
+use super::listening::{Listener, Progress, Work};
 use crate::domain::chat::ChatMessage;
 use crate::domain::line::Uncertain;
 use crate::domain::record::{Answer, Kind, Ledger, Part, State, StoredTurn, Timings};
@@ -14,11 +17,12 @@ pub(super) struct Running {
     /// None before the model is asked.
     pub turn: Option<Turn>,
     /// The model's call or the tools at work.
-    pub call: Option<SpawnHandle>,
-    /// Text of the answer that the Chunker has not got yet: it could not make a send of it.
-    pub held: String,
-    /// Where the last part that was cut ends in the answer, in bytes.
-    pub cut_bytes: usize,
+    pub call: Option<Work>,
+    /// Calls of the model so far.
+    pub calls: u32,
+    /// Reads the model's stream, as long as the turn runs.
+    pub listener: Option<Listener>,
+    pub progress: Rc<Progress>,
     /// When the model was first asked, in milliseconds since 1970.
     pub asked_at_ms: Option<i64>,
     pub failures: Failures,
@@ -65,8 +69,9 @@ impl Running {
         Self {
             turn: None,
             call: None,
-            held: String::new(),
-            cut_bytes: 0,
+            calls: 0,
+            listener: None,
+            progress: Rc::default(),
             asked_at_ms: None,
             failures: Failures::default(),
             cut_into: None,
@@ -114,7 +119,7 @@ impl Running {
 
     pub fn cancel_call(&mut self, ctx: &mut <Conversation as Actor>::Context) {
         if let Some(call) = self.call.take() {
-            ctx.cancel_future(call);
+            call.cancel(ctx);
         }
     }
 
@@ -127,7 +132,7 @@ impl Running {
 
     /// A part is about to be sent.
     pub fn attempted(&mut self, part: Part) {
-        self.cut_bytes = part.end_bytes;
+        self.progress.cut_bytes.set(part.end_bytes);
         self.forget_attempt();
         self.delivery.push(part);
         self.attempting = true;

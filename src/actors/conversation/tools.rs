@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::stream::FuturesUnordered;
 
 use super::Conversation;
+use super::listening::Work;
 use crate::domain::chat::ToolCall;
 use crate::edge::tools::Toolbox;
 use crate::failpoint;
@@ -18,7 +19,6 @@ const TOOLS: Station = Station::shared("tools");
 
 impl Conversation {
     pub(super) fn run_tools(&mut self, calls: Vec<ToolCall>, ctx: &mut Context<Self>) {
-        self.hand_on();
         self.save_messages();
         let timeout = self.settings.tool_timeout;
         let tools = &self.with.tools;
@@ -36,7 +36,7 @@ impl Conversation {
         });
         let call = ctx.spawn(ran.finish());
         if let Some(running) = &mut self.running {
-            running.call = Some(call);
+            running.call = Some(Work::Context(call));
         }
     }
 

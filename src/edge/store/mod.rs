@@ -82,11 +82,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Refused`] when the turn is not on record.
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()>;
 
-    /// Writes the ledger, and nothing else.
+    /// Writes the ledger, and nothing else; `awaited` when somebody waits for it.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the turn is not on record.
-    fn save_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()>;
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, awaited: bool) -> Stored<()>;
 
     /// Writes the messages of a turn whose answer is not there yet (the tools it has had run), and
     /// nothing else.

@@ -91,15 +91,16 @@ impl Store for SqliteStore {
     }
 
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
-        self.writer.run(move |connection| writes::save_answer(connection, id, &answer))
+        self.writer.run_soon(move |connection| writes::save_answer(connection, id, &answer))
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
-        self.writer.run(move |connection| writes::save_delivery(connection, id, &ledger))
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, awaited: bool) -> Stored<()> {
+        let save = move |connection: &Connection| writes::save_delivery(connection, id, &ledger);
+        if awaited { self.writer.run(save) } else { self.writer.run_soon(save) }
     }
 
     fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {
-        self.writer.run(move |connection| writes::save_messages(connection, id, &messages))
+        self.writer.run_soon(move |connection| writes::save_messages(connection, id, &messages))
     }
 
     fn count_panic(&self, ids: Vec<TurnId>) -> Stored<()> {
@@ -107,7 +108,7 @@ impl Store for SqliteStore {
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
-        self.writer.run(move |connection| writes::save_outcome(connection, id, &outcome))
+        self.writer.run_soon(move |connection| writes::save_outcome(connection, id, &outcome))
     }
 
     fn history(&self, key: ChatKey, session: Uuid, before: i64, limit: usize) -> Stored<Vec<StoredTurn>> {

@@ -2,9 +2,11 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::errors::{during, thread_ended};
 use super::{StoreError, Stored};
@@ -13,10 +15,19 @@ use super::{StoreError, Stored};
 /// one waits for all.
 const GROUP: usize = 256;
 
+/// How long a write that nobody waits for may wait for others to share its commit: a flush costs more
+/// than the writes in it.
+const COMPANY: Duration = Duration::from_millis(5);
+
 /// A handle of the writing thread.
 #[derive(Clone)]
 pub(super) struct Writer {
-    queue: Sender<Box<dyn Write>>,
+    queue: Sender<Queued>,
+}
+
+struct Queued {
+    write: Box<dyn Write>,
+    awaited: bool,
 }
 
 impl Writer {
@@ -35,22 +46,56 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Stored<T> {
+        self.queue(work, true)
+    }
+
+    /// The same for a write that nobody waits for: it may be committed a little later, with others.
+    pub(super) fn run_soon<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Stored<T> {
+        self.queue(work, false)
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        awaited: bool,
+    ) -> Stored<T> {
         let (waiter, answer) = oneshot::channel();
         // When the thread is gone the write is dropped here and `answer` says so.
-        let _ = self.queue.send(Box::new(Waiting { work: Some(work), done: None, waiter }));
+        let write = Box::new(Waiting { work: Some(work), done: None, waiter });
+        let _ = self.queue.send(Queued { write, awaited });
         Box::pin(async move { answer.await.unwrap_or_else(|_| Err(thread_ended())) })
     }
 }
 
-fn write_all(mut connection: Connection, waiting: &Receiver<Box<dyn Write>>) {
+fn write_all(mut connection: Connection, waiting: &Receiver<Queued>) {
     while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        group.extend(waiting.try_iter().take(GROUP - 1));
+        let mut group = gather(first, waiting);
         let committed = commit(&mut connection, &mut group);
         for write in group {
             write.answer(&committed);
         }
     }
+}
+
+/// What is committed together with `first`: all that waits, and, as long as nobody waits for any of
+/// it, what comes within [`COMPANY`].
+fn gather(first: Queued, waiting: &Receiver<Queued>) -> Vec<Box<dyn Write>> {
+    let end = Instant::now() + COMPANY;
+    let mut awaited = first.awaited;
+    let mut group = vec![first.write];
+    while group.len() < GROUP {
+        let next = match awaited {
+            true => waiting.try_recv().ok(),
+            false => waiting.recv_timeout(end.saturating_duration_since(Instant::now())).ok(),
+        };
+        let Some(next) = next else { break };
+        awaited |= next.awaited;
+        group.push(next.write);
+    }
+    group
 }
 
 fn commit(connection: &mut Connection, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {

@@ -1,0 +1,176 @@
+//! Listening to the model: a task of its own reads the stream, and tells the Conversation of words
+//! only when something can be made of them. A delta wakes nobody else.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::rc::Rc;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, WeakAddr};
+use futures::{FutureExt, StreamExt};
+use tokio::task::AbortHandle;
+
+use super::Conversation;
+use crate::domain::ids::TurnId;
+use crate::edge::llm::{ModelError, Piece, Pieces};
+
+/// How a call was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub streamed: bool,
+    pub with_tools: bool,
+}
+
+/// To itself: what the model said, or that its stream panicked.
+pub(super) struct Heard {
+    turn: TurnId,
+    /// Counts the turn's calls.
+    call: u32,
+    asked: Asked,
+    piece: Result<Piece, ModelError>,
+}
+
+impl Message for Heard {
+    type Result = ();
+}
+
+/// To itself: reading the model's stream panicked.
+struct Broken(Box<dyn std::any::Any + Send>);
+
+impl Message for Broken {
+    type Result = ();
+}
+
+/// How much of an answer is there and how much of it has been cut, in bytes: what lies between is what
+/// the Chunker can make a send of. The Conversation and its listener both know it.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub heard_bytes: Cell<usize>,
+    pub cut_bytes: Cell<usize>,
+}
+
+/// What a turn is waiting for.
+pub(super) enum Work {
+    /// A future in the actor's context: tools, or a wait.
+    Context(SpawnHandle),
+    /// A task that listens to the model.
+    Listener(AbortHandle),
+}
+
+impl Work {
+    pub fn cancel(self, ctx: &mut Context<Conversation>) {
+        match self {
+            Self::Context(handle) => {
+                ctx.cancel_future(handle);
+            }
+            Self::Listener(task) => task.abort(),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Ends the listening with the Conversation.
+pub(super) struct Listener(pub AbortHandle);
+
+/// Words that are kept until they are enough, and to whom they then go.
+struct Ear {
+    me: WeakAddr<Conversation>,
+    turn: TurnId,
+    call: u32,
+    asked: Asked,
+    progress: Rc<Progress>,
+    least_bytes: usize,
+    held: String,
+    spoke: bool,
+}
+
+impl Ear {
+    fn hear(&mut self, piece: Result<Piece, ModelError>) {
+        let Ok(Piece::Text(text)) = piece else {
+            self.hand_on();
+            return self.tell(piece);
+        };
+        let heard = self.progress.heard_bytes.get() + text.len();
+        self.progress.heard_bytes.set(heard);
+        if self.held.is_empty() {
+            self.held = text;
+        } else {
+            self.held.push_str(&text);
+        }
+        // A character has at least a byte: with fewer of them there is no send to be made. The first
+        // word is told at once.
+        let is_first = !std::mem::replace(&mut self.spoke, true);
+        if is_first || heard.saturating_sub(self.progress.cut_bytes.get()) >= self.least_bytes {
+            self.hand_on();
+        }
+    }
+
+    fn hand_on(&mut self) {
+        if !self.held.is_empty() {
+            let text = std::mem::take(&mut self.held);
+            self.tell(Ok(Piece::Text(text)));
+        }
+    }
+
+    fn tell(&self, piece: Result<Piece, ModelError>) {
+        let Self { turn, call, asked, .. } = *self;
+        // A Conversation that has ended wants nothing more.
+        let _gone = self.me.upgrade().map(|me| me.try_send(Heard { turn, call, asked, piece }).is_ok());
+    }
+}
+
+impl Conversation {
+    pub(super) fn listen(&mut self, mut pieces: Pieces, asked: Asked, ctx: &Context<Self>) {
+        let me = ctx.address().downgrade();
+        let least_bytes = self.settings.hold_bytes;
+        let Some(running) = &mut self.running else { return };
+        running.calls += 1;
+        let (turn, call, progress) = (running.stored.id, running.calls, running.progress.clone());
+        let mut ear = Ear {
+            me: me.clone(),
+            turn,
+            call,
+            asked,
+            progress,
+            least_bytes,
+            held: String::new(),
+            spoke: false,
+        };
+        let listening = async move {
+            while let Some(piece) = pieces.next().await {
+                ear.hear(piece);
+            }
+        };
+        let task = tokio::task::spawn_local(async move {
+            // A panic here is one of this chat's, and goes the way of all of them.
+            if let Err(panic) = AssertUnwindSafe(listening).catch_unwind().await {
+                let _gone = me.upgrade().map(|me| me.try_send(Broken(panic)));
+            }
+        });
+        running.listener = Some(Listener(task.abort_handle()));
+        running.call = Some(Work::Listener(task.abort_handle()));
+    }
+}
+
+impl Handler<Heard> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, Heard { turn, call, asked, piece }: Heard, ctx: &mut Context<Self>) {
+        let is_running = self.running.as_ref().is_some_and(|running| running.calls == call);
+        if is_running && self.is_at(Some(turn)) {
+            self.heard(piece, asked, ctx);
+        }
+    }
+}
+
+impl Handler<Broken> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, Broken(panic): Broken, _: &mut <Self as Actor>::Context) {
+        resume_unwind(panic);
+    }
+}
