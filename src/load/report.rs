@@ -37,6 +37,7 @@ pub struct Report {
     /// How long it took, in seconds.
     pub took_s: f64,
     /// Somebody ended it before its time.
+    #[serde(default)]
     pub interrupted: bool,
     /// What was counted.
     pub counts: Counts,
@@ -47,6 +48,7 @@ pub struct Report {
     /// What the simulators, the driver and the judge used.
     pub simulators: Used,
     /// Both might use the same cores.
+    #[serde(default)]
     pub shares_cores: bool,
     /// From the bot's start until it took updates, in milliseconds.
     pub ready_ms: Option<f64>,
@@ -85,6 +87,9 @@ pub struct Load {
     pub is_flat_out: bool,
     /// Telegram's limits were on.
     pub limits: bool,
+    /// Messages and edits a second that Telegram then took over all chats.
+    #[serde(default)]
+    pub most_sends_per_s: Option<f64>,
     /// Troubles were on.
     pub faults: bool,
 }
@@ -140,6 +145,7 @@ pub struct Bar {
 
 /// What a process used.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Used {
     /// Cores that it might use.
     pub cores: usize,
@@ -151,7 +157,7 @@ pub struct Used {
     pub cpu_us_per_delta: Option<f64>,
     /// While most turns were open: of one core, in percent.
     pub plateau_percent: Option<f64>,
-    /// The same of its busiest thread.
+    /// The same of the bot's busiest thread.
     pub plateau_thread_percent: Option<f64>,
     /// Resident memory before the first question, in kilobytes.
     pub idle_rss_kb: Option<u64>,
@@ -240,6 +246,8 @@ impl Load {
             ("deltas in an answer", &model.deltas),
             ("rounds of tools", &model.tool_rounds),
         ];
+        let limits = profile.limits().unwrap_or_default();
+        let most_sends = f64::from(limits.overall_messages) * 1000.0 / limits.overall_per_ms.max(1) as f64;
         let is_nothing = |distribution: &Distribution| distribution.mean() == 0.0;
         Self {
             profile: name.to_owned(),
@@ -254,7 +262,8 @@ impl Load {
             is_flat_out: profile.rate_per_s.is_none()
                 && is_nothing(&profile.think_ms)
                 && is_nothing(&model.gap_ms),
-            limits: profile.limits().is_ok_and(|limits| limits.on),
+            limits: limits.on,
+            most_sends_per_s: Some(most_sends).filter(|most| limits.on && *most > 0.0),
             faults: profile.faults != crate::sandbox::telegram::Chaos::default(),
         }
     }
@@ -318,15 +327,15 @@ fn bot_used(stats: &Stats, facts: &Facts<'_>) -> Used {
         peak_rss_kb,
         rss_kb_per_open_turn: grown.filter(|_| open > 0).map(|grown| grown / open as f64),
         peak_fds: most(|second| second.usage.bot_fds),
-        plateau_percent: plateau(stats, |second| second.usage.bot_cpu_percent),
-        plateau_thread_percent: plateau(stats, |second| second.usage.bot_thread_percent),
+        plateau_percent: plateau(&stats.timeline, |second| second.usage.bot_cpu_percent),
+        plateau_thread_percent: plateau(&stats.timeline, |second| second.usage.bot_thread_percent),
         ..cpu_used(stats, facts.bot_cpu, facts.bot_cores)
     }
 }
 
 fn simulators_used(stats: &Stats, facts: &Facts<'_>) -> Used {
     Used {
-        plateau_percent: plateau(stats, |second| second.usage.load_cpu_percent),
+        plateau_percent: plateau(&stats.timeline, |second| second.usage.load_cpu_percent),
         ..cpu_used(stats, facts.load_cpu, 1)
     }
 }
@@ -344,9 +353,9 @@ fn cpu_used(stats: &Stats, cpu: Option<Duration>, cores: usize) -> Used {
 }
 
 /// The mean over the seconds in which most turns were open.
-fn plateau(stats: &Stats, of: impl Fn(&Second) -> Option<f64>) -> Option<f64> {
-    let most = stats.timeline.iter().map(|second| second.open_turns).max()?;
-    let on_it = stats.timeline.iter().filter(|second| second.open_turns * 100 >= most * PLATEAU_PERCENT);
+fn plateau(timeline: &[Second], of: impl Fn(&Second) -> Option<f64>) -> Option<f64> {
+    let most = timeline.iter().map(|second| second.open_turns).max()?;
+    let on_it = timeline.iter().filter(|second| second.open_turns * 100 >= most * PLATEAU_PERCENT);
     let shares: Vec<f64> = on_it.filter_map(of).collect();
     (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
 }
