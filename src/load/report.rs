@@ -1,29 +1,28 @@
 //! What a load test found: as data, as a table, as a page.
 
+mod latency;
 mod page;
 mod rows;
 mod svg;
+mod used;
 mod verdict;
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
 use super::hub::Hub;
-use super::judge::Violations;
 use super::profile::Profile;
-use super::stats::{Counts, Metric, Second, Stats, quantile_ms};
+use super::stats::{Counts, Second, Stats};
+use super::violations::Violations;
+use used::{bot_used, simulators_used};
 
+pub use latency::{Bar, Latencies, Latency};
 pub use page::page;
 pub use rows::table;
+pub use used::Used;
 pub use verdict::{Holds, Verdict};
-
-/// Bars of a histogram to a power of ten.
-pub(super) const BARS_PER_DECADE: i32 = 50;
-/// A second belongs to the plateau when so many of the most turns are open, in percent.
-const PLATEAU_PERCENT: u64 = 80;
 
 /// What a load test found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,81 +91,6 @@ pub struct Load {
     pub most_sends_per_s: Option<f64>,
     /// Troubles were on.
     pub faults: bool,
-}
-
-/// How long things took.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Latencies {
-    /// From the question to "✓".
-    pub check_mark: Latency,
-    /// From the question to the first chunk.
-    pub first_chunk: Latency,
-    /// From the delta that filled the first chunk to the chunk.
-    pub added: Latency,
-    /// From the last delta to the last chunk.
-    pub tail: Latency,
-    /// From the question to the last chunk.
-    pub turn: Latency,
-    /// From when a delta was due to when the simulated model emitted it.
-    pub late: Latency,
-}
-
-/// How long one thing took, in milliseconds.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Latency {
-    /// How often it was measured.
-    pub count: u64,
-    /// The mean.
-    pub mean_ms: Option<f64>,
-    /// Half were faster.
-    pub p50_ms: Option<f64>,
-    /// 9 of 10 were faster.
-    pub p90_ms: Option<f64>,
-    /// 99 of 100 were faster.
-    pub p99_ms: Option<f64>,
-    /// 999 of 1000 were faster.
-    pub p999_ms: Option<f64>,
-    /// The slowest.
-    pub max_ms: Option<f64>,
-    /// How often it took how long, on a logarithmic scale.
-    pub bars: Vec<Bar>,
-}
-
-/// A bar of a histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Bar {
-    /// From here on, in milliseconds.
-    pub from_ms: f64,
-    /// To below here, in milliseconds.
-    pub to_ms: f64,
-    /// How often.
-    pub count: u64,
-}
-
-/// What a process used.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Used {
-    /// Cores that it might use.
-    pub cores: usize,
-    /// Processor time, in seconds.
-    pub cpu_s: Option<f64>,
-    /// Processor time for a turn, in milliseconds.
-    pub cpu_ms_per_turn: Option<f64>,
-    /// Processor time for a delta, in microseconds.
-    pub cpu_us_per_delta: Option<f64>,
-    /// While most turns were open: of one core, in percent.
-    pub plateau_percent: Option<f64>,
-    /// The same of the bot's busiest thread.
-    pub plateau_thread_percent: Option<f64>,
-    /// Resident memory before the first question, in kilobytes.
-    pub idle_rss_kb: Option<u64>,
-    /// The most resident memory, in kilobytes.
-    pub peak_rss_kb: Option<u64>,
-    /// What the memory grew by for each turn that was open at once, in kilobytes.
-    pub rss_kb_per_open_turn: Option<f64>,
-    /// The most open file descriptors.
-    pub peak_fds: Option<u64>,
 }
 
 /// What is known besides what was measured on the way.
@@ -267,97 +191,6 @@ impl Load {
             faults: profile.faults != crate::sandbox::telegram::Chaos::default(),
         }
     }
-}
-
-impl Latencies {
-    fn of(stats: &Stats) -> Self {
-        let of = |metric| Latency::of(stats.of(metric));
-        Self {
-            check_mark: of(Metric::CheckMark),
-            first_chunk: of(Metric::FirstChunk),
-            added: of(Metric::Added),
-            tail: of(Metric::Tail),
-            turn: of(Metric::Turn),
-            late: of(Metric::Late),
-        }
-    }
-}
-
-impl Latency {
-    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
-        let quantile = |q| quantile_ms(histogram, q);
-        Self {
-            count: histogram.len(),
-            mean_ms: (!histogram.is_empty()).then(|| histogram.mean() / 1000.0),
-            p50_ms: quantile(0.5),
-            p90_ms: quantile(0.9),
-            p99_ms: quantile(0.99),
-            p999_ms: quantile(0.999),
-            max_ms: quantile(1.0),
-            bars: bars(histogram),
-        }
-    }
-}
-
-/// From the fastest to the slowest, the empty ones between them too.
-fn bars(histogram: &Histogram<u64>) -> Vec<Bar> {
-    if histogram.is_empty() {
-        return Vec::new();
-    }
-    let place = |us: u64| ((us.max(1) as f64).log10() * f64::from(BARS_PER_DECADE)).floor() as i32;
-    let edge = |place: i32| 10_f64.powf(f64::from(place) / f64::from(BARS_PER_DECADE));
-    let mut bars: Vec<Bar> = (place(histogram.min())..=place(histogram.max()))
-        .map(|at| Bar { from_ms: edge(at) / 1000.0, to_ms: edge(at + 1) / 1000.0, count: 0 })
-        .collect();
-    for recorded in histogram.iter_recorded() {
-        let at = place(recorded.value_iterated_to()) - place(histogram.min());
-        let last = bars.len() - 1;
-        bars[usize::try_from(at).unwrap_or(0).min(last)].count += recorded.count_at_value();
-    }
-    bars
-}
-
-fn bot_used(stats: &Stats, facts: &Facts<'_>) -> Used {
-    let most = |of: fn(&Second) -> Option<u64>| stats.timeline.iter().filter_map(of).max();
-    let open = stats.timeline.iter().map(|second| second.open_turns).max().unwrap_or(0);
-    let peak_rss_kb = most(|second| second.usage.bot_rss_kb);
-    let grown = peak_rss_kb.zip(facts.idle_rss_kb).map(|(peak, idle)| peak.saturating_sub(idle) as f64);
-    Used {
-        idle_rss_kb: facts.idle_rss_kb,
-        peak_rss_kb,
-        rss_kb_per_open_turn: grown.filter(|_| open > 0).map(|grown| grown / open as f64),
-        peak_fds: most(|second| second.usage.bot_fds),
-        plateau_percent: plateau(&stats.timeline, |second| second.usage.bot_cpu_percent),
-        plateau_thread_percent: plateau(&stats.timeline, |second| second.usage.bot_thread_percent),
-        ..cpu_used(stats, facts.bot_cpu, facts.bot_cores)
-    }
-}
-
-fn simulators_used(stats: &Stats, facts: &Facts<'_>) -> Used {
-    Used {
-        plateau_percent: plateau(&stats.timeline, |second| second.usage.load_cpu_percent),
-        ..cpu_used(stats, facts.load_cpu, 1)
-    }
-}
-
-fn cpu_used(stats: &Stats, cpu: Option<Duration>, cores: usize) -> Used {
-    let cpu_s = cpu.map(|cpu| cpu.as_secs_f64());
-    let per = |count: u64| cpu_s.filter(|_| count > 0).map(|cpu_s| cpu_s / count as f64);
-    Used {
-        cores,
-        cpu_s,
-        cpu_ms_per_turn: per(stats.counts.turns).map(|s| s * 1e3),
-        cpu_us_per_delta: per(stats.counts.deltas).map(|s| s * 1e6),
-        ..Used::default()
-    }
-}
-
-/// The mean over the seconds in which most turns were open.
-fn plateau(timeline: &[Second], of: impl Fn(&Second) -> Option<f64>) -> Option<f64> {
-    let most = timeline.iter().map(|second| second.open_turns).max()?;
-    let on_it = timeline.iter().filter(|second| second.open_turns * 100 >= most * PLATEAU_PERCENT);
-    let shares: Vec<f64> = on_it.filter_map(of).collect();
-    (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
 }
 
 #[cfg(test)]

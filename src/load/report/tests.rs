@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::load::stats::Usage;
+use crate::load::stats::{Metric, Usage};
 
 /// A run of 100 turns in 10 s that took the bot 0.4 s.
 fn report() -> Report {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Report, Used, plateau};
+use super::used::plateau;
+use super::{Report, Used};
 
 /// Above this, a limit leaves no room for the moments in which more comes than usual, in percent.
 const FULL_PERCENT: f64 = 85.0;
