@@ -1,6 +1,7 @@
 //! `brigade load`: many simulated people, and what became of their questions.
 
-use std::io::{self, Write};
+mod told;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -12,6 +13,7 @@ use crate::load::pin::{core_count, pin};
 use crate::load::profile::{Profile, set_fault};
 use crate::load::report::{Report, page, table};
 use crate::load::run::{Options, Tested, run};
+use told::{chats_in, read_baseline, say, webhook_of, write};
 
 /// Let many simulated people talk with a bot, measure it, and judge every word.
 ///
@@ -294,62 +296,5 @@ impl LimitsName {
             Self::Telegram => "telegram",
             Self::Strict => "strict",
         }
-    }
-}
-
-fn read_baseline(file: &Path) -> Result<Report, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("the baseline {}: {error}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
-    Report::read(&text).map_err(|error| failed(&error))
-}
-
-/// The first chat and how many there are of `A..B`, both ends included.
-fn chats_in(range: &str) -> Result<(i64, u64), String> {
-    let ends =
-        range.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse::<i64>().ok()?)));
-    match ends {
-        Some((from, to)) if 1 <= from && from <= to => Ok((from, (to - from + 1).unsigned_abs())),
-        _ => Err(format!("'{range}' is no range of chats: expected FIRST..LAST, from 1 on")),
-    }
-}
-
-/// A bare address gets the webhook's usual path.
-fn webhook_of(url: &str) -> Result<String, String> {
-    let parsed = reqwest::Url::parse(url).map_err(|error| format!("'{url}' is no address: {error}"))?;
-    let path = parsed.path().trim_end_matches('/').to_owned();
-    Ok(if path.is_empty() { format!("{}/webhook", url.trim_end_matches('/')) } else { url.to_owned() })
-}
-
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(file, text).map_err(|error| format!("{} can't be written: {error}", file.display()))
-}
-
-fn say(text: &str) -> Result<(), String> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads, `head` for example, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| format!("standard output: {error}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_have_two_ends() {
-        assert_eq!(chats_in("1001..2000"), Ok((1001, 1000)));
-        assert_eq!(chats_in("5..5"), Ok((5, 1)));
-        for range in ["", "5", "0..5", "6..5", "a..b"] {
-            assert!(chats_in(range).is_err(), "{range}");
-        }
-    }
-
-    #[test]
-    fn an_address_without_a_path_gets_the_webhooks() {
-        assert_eq!(webhook_of("http://a:1").unwrap(), "http://a:1/webhook");
-        assert_eq!(webhook_of("http://a:1/").unwrap(), "http://a:1/webhook");
-        assert_eq!(webhook_of("http://a:1/x/y").unwrap(), "http://a:1/x/y");
-        assert!(webhook_of("a").is_err());
     }
 }

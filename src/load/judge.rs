@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer;
 use super::profile::Profile;
 use super::stats::{Metric, Stats};
+use super::violations::{Violations, excerpt};
 use crate::domain::commands::CHECK_MARK;
 
 #[path = "judge_turn.rs"]
@@ -24,42 +24,6 @@ use turn::{Fit, Turn};
 
 /// What "Thinking..." begins with, however it is spelt out.
 const THINKING: &str = "Thinking";
-/// So many violations are told in full.
-const TOLD: usize = 20;
-
-/// Something that must not happen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violation {
-    /// The chat.
-    pub chat: i64,
-    /// The turn in it, from 1.
-    pub turn: u32,
-    /// Of what kind, in a few words.
-    pub kind: String,
-    /// What was seen.
-    pub seen: String,
-}
-
-/// All that must not have happened.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violations {
-    /// How many.
-    pub count: u64,
-    /// How many of which kind.
-    pub by_kind: BTreeMap<String, u64>,
-    /// The first of them.
-    pub first: Vec<Violation>,
-}
-
-impl Violations {
-    pub(crate) fn add(&mut self, chat: i64, turn: u32, kind: &str, seen: String) {
-        self.count += 1;
-        *self.by_kind.entry(kind.to_owned()).or_default() += 1;
-        if self.first.len() < TOLD {
-            self.first.push(Violation { chat, turn, kind: kind.to_owned(), seen });
-        }
-    }
-}
 
 /// What the model has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -364,13 +328,6 @@ impl Judge {
             }
         }
     }
-}
-
-/// The beginning of a text, for people.
-pub(crate) fn excerpt(text: &str) -> String {
-    let short: String = text.trim().chars().take(60).collect();
-    let more = if short.len() < text.trim().len() { "..." } else { "" };
-    format!("{short:?}{more}")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod profile;
 pub mod report;
 pub mod run;
 pub mod stats;
+pub mod violations;
 
 mod answer;
 mod driver;
@@ -21,6 +22,5 @@ mod model;
 mod process;
 mod stored;
 mod telegram;
+mod watch;
 mod webhook;
-
-pub use judge::{Violation, Violations};

@@ -32,6 +32,7 @@ const METRICS: usize = 6;
 
 /// Things that are counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Questions asked.
     pub questions: u64,
@@ -43,7 +44,9 @@ pub struct Counts {
     pub model_calls: u64,
     /// Calls of the Bot API about a chat.
     pub telegram_calls: u64,
-    /// Of these, answered 429.
+    /// Of these, messages and edits, which Telegram counts over all chats.
+    pub sends: u64,
+    /// Of all calls, those answered 429.
     pub too_many_requests: u64,
     /// For how long chats had to be silent after a 429, all together, in milliseconds.
     pub held_ms: u64,
@@ -59,6 +62,7 @@ impl Counts {
             deltas: self.deltas - before.deltas,
             model_calls: self.model_calls - before.model_calls,
             telegram_calls: self.telegram_calls - before.telegram_calls,
+            sends: self.sends - before.sends,
             too_many_requests: self.too_many_requests - before.too_many_requests,
             held_ms: self.held_ms - before.held_ms,
             refused_updates: self.refused_updates - before.refused_updates,
@@ -83,6 +87,7 @@ pub struct Usage {
 
 /// One second of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Second {
     /// Its end, in seconds since the load began.
     pub at_s: f64,
@@ -100,6 +105,10 @@ pub struct Second {
     pub added_p50_ms: Option<f64>,
     /// Added by the bot, in milliseconds: 99 of 100 were less.
     pub added_p99_ms: Option<f64>,
+    /// How late the simulated model's deltas were, in milliseconds: 99 of 100 were less.
+    pub late_p99_ms: Option<f64>,
+    /// Messages and edits sent, for one second.
+    pub sends_per_s: f64,
     /// 429s.
     pub too_many_requests: u64,
     /// Seconds for which chats were told to be silent.
@@ -159,6 +168,8 @@ impl Stats {
             first_chunk_p99_ms: quantile(Metric::FirstChunk, 0.99),
             added_p50_ms: quantile(Metric::Added, 0.5),
             added_p99_ms: quantile(Metric::Added, 0.99),
+            late_p99_ms: quantile(Metric::Late, 0.99),
+            sends_per_s: gone.sends as f64 / length_s,
             too_many_requests: gone.too_many_requests,
             held_s: gone.held_ms as f64 / 1000.0,
             usage,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::answer::{self, Plan};
 use super::hub::{BOT, Hub};
-use super::judge::excerpt;
+use super::violations::excerpt;
 use crate::domain::ids::TurnId;
 use crate::domain::record::{State, StoredTurn};
 use crate::edge::store::sqlite::{FILE, SqliteStore};

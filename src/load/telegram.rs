@@ -79,8 +79,14 @@ fn act(hub: &Hub, method: &str, call: &Frequent<'_>, now: Instant) -> Option<Vec
         "sendChatAction" | "sendMessageDraft" => done(),
         _ => return None,
     };
-    hub.stats.borrow_mut().counts.telegram_calls += 1;
+    count(hub, method);
     Some(answer)
+}
+
+fn count(hub: &Hub, method: &str) {
+    let counts = &mut hub.stats.borrow_mut().counts;
+    counts.telegram_calls += 1;
+    counts.sends += u64::from(matches!(method, "sendMessage" | "editMessageText"));
 }
 
 fn done() -> Vec<u8> {
@@ -114,7 +120,9 @@ async fn by_the_rules(hub: &Hub, method: &str, request: &Request, now: Instant) 
         }
     }
     let chat = params.int("chat_id");
-    hub.stats.borrow_mut().counts.telegram_calls += u64::from(chat.is_some());
+    if chat.is_some() {
+        count(hub, method);
+    }
     match hub.world.call(BOT, method, &params).await {
         Answer::Said(Ok(result)) => {
             Some(json_response(200, "", &json!({"ok": true, "result": result}).to_string()))

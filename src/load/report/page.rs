@@ -191,6 +191,12 @@ fn charts(report: &Report, baseline: Option<&Report>) -> String {
             "Connections and files. It should stay flat once most turns are open.",
         ),
         time(
+            "How exact the measuring was",
+            "ms",
+            &[("deltas late, p99", |s| s.late_p99_ms)],
+            "By how much the simulated model was late with its deltas. Where this is more than some milliseconds, the machine was too busy, and latencies of that time are not the bot's alone.",
+        ),
+        time(
             "Telegram's refusals",
             "",
             &[

@@ -141,6 +141,12 @@ fn telegram(report: &Report) -> Group {
         rows: vec![
             row("calls", counts.telegram_calls as f64, "", "Bot API calls about a chat."),
             row(
+                "messages and edits",
+                counts.sends as f64,
+                "",
+                "Of these, what Telegram counts against its limits.",
+            ),
+            row(
                 "429",
                 counts.too_many_requests as f64,
                 "",

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::Bar;
+use super::latency::BARS_PER_DECADE;
 use super::rows::number;
-use super::{BARS_PER_DECADE, Bar};
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 230.0;

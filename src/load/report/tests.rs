@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::load::stats::Usage;
+use crate::load::stats::{Metric, Usage};
 
 /// A run of 100 turns in 10 s that took the bot 0.4 s.
 fn report() -> Report {
@@ -120,7 +120,7 @@ fn the_verdict_names_what_gives_first() {
         let verdict = Verdict::on(&report);
         (verdict.holds_twice, verdict.headline + &verdict.reasons.join(" "))
     };
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
         (|_| {}, Holds::Yes, "the bot's core would then stand at some 60 %"),
         (
             |report| report.bot.plateau_percent = Some(60.0),
@@ -136,6 +136,14 @@ fn the_verdict_names_what_gives_first() {
             |report| report.simulators.plateau_percent = Some(70.0),
             Holds::Unknown,
             "This machine can't show it",
+        ),
+        (
+            |report| {
+                report.load.most_sends_per_s = Some(30.0);
+                report.timeline.iter_mut().for_each(|second| second.sends_per_s = 24.0);
+            },
+            Holds::No,
+            "Telegram's 30 messages a second over all chats would have to stand at 160 %",
         ),
         (|report| report.load.is_flat_out = true, Holds::Unknown, "top speed, 10 turns a second"),
         (|report| report.violations.add(1, 1, "doubled", String::new()), Holds::No, "1 × doubled"),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::used::plateau;
 use super::{Report, Used};
 
 /// Above this, a limit leaves no room for the moments in which more comes than usual, in percent.
@@ -63,6 +64,14 @@ fn nearest(report: &Report) -> Option<Limit> {
         let both = (of_bot + of_simulators) / cores as f64;
         let what = cores_of("the machine, where bot and simulators share", cores);
         limits.push(limit(what, both, of_simulators > of_bot));
+    }
+    let sends = plateau(&report.timeline, |second| Some(second.sends_per_s));
+    if let Some((sends, most)) = sends.zip(report.load.most_sends_per_s) {
+        limits.push(limit(
+            format!("Telegram's {most:.0} messages a second over all chats"),
+            100.0 * sends / most,
+            false,
+        ));
     }
     limits.into_iter().max_by(|one, other| one.percent.total_cmp(&other.percent))
 }
