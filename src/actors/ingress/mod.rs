@@ -1,6 +1,9 @@
 //! Ingress: decides who may speak and what it is, has it recorded, and only then tells the chat's
 //! Conversation.
 
+mod idle;
+mod owed;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::domain::commands::{self, BROKEN_INSIDE, PARKED};
+use crate::domain::commands;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Kind, NewTurn, StoredTurn, User};
 use crate::domain::time::Clock;
@@ -17,8 +20,8 @@ use crate::edge::store::Recorded;
 use crate::edge::telegram::update::{Content, Message, StoppedDraft, Update};
 use crate::failpoint;
 use crate::messages::{
-    AbandonTurn, Drain, LoadUnfinished, Lost, RecordUpdate, StationLost, TakeUpdate, TurnSettled,
-    UnfinishedLoaded, UpdateRecorded, UserSaid,
+    AbandonTurn, Drain, LoadUnfinished, RecordUpdate, TakeUpdate, TurnSettled, UnfinishedLoaded,
+    UpdateRecorded, UserSaid,
 };
 use crate::port::{Port, Station, witness};
 
@@ -79,17 +82,6 @@ impl Default for Shard {
         Self { index: 0, count: 1 }
     }
 }
-
-/// So often the whole server may panic while a turn is unfinished; then the turn may be why, and is
-/// not taken up again.
-const PANICS: u32 = 5;
-
-/// Turns from before a restart are begun so many at a time, so that they do not all ask the model
-/// and Telegram at once.
-const BEGUN_AT_ONCE: usize = 20;
-
-/// Between two times that some of them are begun.
-const BEGUN_EVERY: Duration = Duration::from_millis(200);
 
 /// The actor.
 pub struct Ingress {
@@ -237,32 +229,6 @@ impl Ingress {
         self.begin(turn);
     }
 
-    fn owe(&mut self, turn: StoredTurn) {
-        *self.owed_in_chat.entry(turn.key()).or_default() += 1;
-        self.owed.push_back(turn);
-    }
-
-    fn begin_owed(&mut self, ctx: &mut Context<Self>) {
-        for _ in 0..BEGUN_AT_ONCE {
-            let Some(turn) = self.owed.pop_front() else { return };
-            count_down(&mut self.owed_in_chat, turn.key());
-            if turn.panics >= PANICS {
-                self.abandon(turn, format!("the server panicked {PANICS} times over it"), Some(PARKED));
-            } else {
-                self.begin(turn);
-            }
-        }
-        if !self.owed.is_empty() {
-            ctx.run_later(BEGUN_EVERY, Self::begin_owed);
-        }
-    }
-
-    fn abandon(&mut self, turn: StoredTurn, reason: String, notice: Option<&'static str>) {
-        let key = turn.key();
-        let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
-        conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason, notice });
-    }
-
     fn begin(&mut self, turn: StoredTurn) {
         let key = turn.key();
         let Some(turn) = self.tell_conversation(key, turn) else { return };
@@ -279,49 +245,6 @@ impl Ingress {
         let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
         let told = conversation.user_said.tell(UserSaid { turn: turn.clone() });
         told.is_err().then_some(turn)
-    }
-
-    /// Its last turn has ended: the conversation leaves memory if no other comes for a while.
-    fn rest(&mut self, key: ChatKey, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        self.idle.push_back((now, key));
-        self.idle_since.insert(key, now);
-        if self.idle_timer.is_none() && self.draining.is_none() {
-            self.idle_timer = Some(ctx.run_later(self.settings.idle, Self::put_away));
-        }
-    }
-
-    fn put_away(&mut self, ctx: &mut Context<Self>) {
-        let idle = self.settings.idle;
-        while let Some((since, key)) = self.idle.pop_front_if(|(since, _)| since.elapsed() >= idle) {
-            // One that has had another turn since stands behind, too.
-            if self.idle_since.get(&key) == Some(&since) {
-                self.idle_since.remove(&key);
-                if !self.in_chat.contains_key(&key) {
-                    self.conversations.remove(&key);
-                }
-            }
-        }
-        let next = self.idle.front().map(|(since, _)| idle.saturating_sub(since.elapsed()));
-        self.idle_timer = next.map(|wait| ctx.run_later(wait, Self::put_away));
-    }
-
-    fn load_unfinished(&self, lost: Option<Lost>) {
-        let (bot, reply_to) = (self.settings.bot, self.ports.unfinished_loaded.clone());
-        self.ports.load_unfinished.tell_if_there(LoadUnfinished { bot, lost, reply_to });
-    }
-
-    /// The turns of a conversation whose stations panicked are given up; its user is told once.
-    fn give_up(&mut self, lost: Lost, turns: Vec<StoredTurn>) {
-        // Those that have not begun can't be why, and are yet to begin.
-        let begun = |turn: &StoredTurn| {
-            self.in_flight.contains_key(&turn.id) && self.owed.iter().all(|owed| owed.id != turn.id)
-        };
-        let turns: Vec<_> = turns.into_iter().filter(begun).collect();
-        for (position, turn) in turns.into_iter().enumerate() {
-            let notice = (position == 0).then_some(BROKEN_INSIDE);
-            self.abandon(turn, format!("{} panicked", lost.role), notice);
-        }
     }
 
     fn answer_all(&mut self, turn: TurnId, verdict: Verdict) {
@@ -410,30 +333,6 @@ impl Handler<UpdateRecorded> for Ingress {
     }
 }
 
-impl Handler<UnfinishedLoaded> for Ingress {
-    type Result = ();
-
-    fn handle(&mut self, UnfinishedLoaded { lost, turns }: UnfinishedLoaded, ctx: &mut Context<Self>) {
-        if let Some(lost) = lost {
-            return self.give_up(lost, turns);
-        }
-        let Shard { index, count } = self.settings.shard;
-        let turns: Vec<_> = turns.into_iter().filter(|turn| turn.key().shard(count) == index).collect();
-        if !turns.is_empty() {
-            tracing::info!(turns = turns.len(), "taking up the turns that were owed when the server stopped");
-        }
-        for turn in turns {
-            self.in_flight.insert(turn.id, turn.key());
-            *self.in_chat.entry(turn.key()).or_default() += 1;
-            self.owe(turn);
-        }
-        self.begin_owed(ctx);
-        if let Some(recovered) = self.ports.recovered.take() {
-            let _app_is_gone = recovered.send(());
-        }
-    }
-}
-
 impl Handler<TurnSettled> for Ingress {
     type Result = ();
 
@@ -445,19 +344,6 @@ impl Handler<TurnSettled> for Ingress {
             }
         }
         self.end_of_drain();
-    }
-}
-
-impl Handler<StationLost> for Ingress {
-    type Result = ();
-
-    fn handle(&mut self, StationLost { key, role, crew }: StationLost, _: &mut Context<Self>) {
-        // A fresh crew may have taken the place of the lost one already.
-        if self.conversations.get(&key).is_none_or(|conversation| conversation.crew != crew) {
-            return;
-        }
-        self.conversations.remove(&key);
-        self.load_unfinished(Some(Lost { key, role }));
     }
 }
 
