@@ -13,6 +13,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 use backon::{ExponentialBuilder, Retryable};
 use futures::FutureExt;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
@@ -36,6 +37,8 @@ pub struct Persistence {
     waits: u64,
     /// A ledger was waited for in vain, and nothing has been written since.
     store_is_late: bool,
+    /// When the store took the last write.
+    last_taken: Instant,
     /// Updates that may or may not be on record, because the store went away meanwhile. When one
     /// comes again and is a duplicate, its turn has never begun.
     uncertain: HashSet<TurnId>,
@@ -142,6 +145,7 @@ impl Persistence {
             ledgers: HashMap::new(),
             waits: 0,
             store_is_late: false,
+            last_taken: Instant::now(),
             uncertain: HashSet::new(),
         }
     }
@@ -190,6 +194,7 @@ impl Persistence {
             tracing::error!(%turn, "a write was given up: {error}");
         }
         self.store_is_late = false;
+        self.last_taken = Instant::now();
         failpoint::reach_if(matches!(write, Write::Answer { .. }), "after_answer_saved");
         failpoint::reach_if(matches!(write, Write::Outcome(_)), "after_outcome_saved");
         match write {
@@ -206,13 +211,16 @@ impl Persistence {
 impl Persistence {
     fn await_ledger(&mut self, turn: TurnId, reply_to: Port<DeliverySaved>, ctx: &mut Context<Self>) {
         self.waits += 1;
-        let wait = self.waits;
+        let timer = self.watch_ledger(turn, self.waits, ctx);
+        self.ledgers.insert(turn, Awaited { wait: self.waits, reply_to, timer });
+    }
+
+    fn watch_ledger(&self, turn: TurnId, wait: u64, ctx: &Context<Self>) -> AbortHandle {
         let patience = if self.store_is_late { LATE_LEDGER_PATIENCE } else { LEDGER_PATIENCE };
-        let timer = afterwards(ctx, async move {
+        afterwards(ctx, async move {
             tokio::time::sleep(patience).await;
             Late { turn, wait }
-        });
-        self.ledgers.insert(turn, Awaited { wait, reply_to, timer });
+        })
     }
 
     fn is_owed_ledger(&self, key: ChatKey, turn: TurnId) -> bool {
@@ -282,10 +290,18 @@ impl Handler<Written> for Persistence {
 impl Handler<Late> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, Late { turn, wait }: Late, _: &mut Context<Self>) {
+    fn handle(&mut self, Late { turn, wait }: Late, ctx: &mut Context<Self>) {
         if self.ledgers.get(&turn).is_some_and(|awaited| awaited.wait == wait) {
+            // A store that takes others' writes is slow, and worth waiting for.
+            if self.last_taken.elapsed() < LEDGER_PATIENCE {
+                let timer = self.watch_ledger(turn, wait, ctx);
+                if let Some(awaited) = self.ledgers.get_mut(&turn) {
+                    awaited.timer = timer;
+                }
+                return;
+            }
             self.store_is_late = true;
-            tracing::warn!(%turn, "a part is sent before its attempt is on record: the store is slow or away");
+            tracing::warn!(%turn, "a part is sent before its attempt is on record: the store is away");
             self.ledger_saved(turn);
         }
     }
