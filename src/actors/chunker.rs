@@ -121,7 +121,6 @@ impl Chunker {
         answer.announced = false;
         let merges = answer.cutter.waiting_chars() > merge_above_chars.max(chunk_chars);
         let max_chars = if merges { MESSAGE_UTF16 } else { chunk_chars };
-        let framed_chars = answer.cutter.waiting_chars();
         let frame = match self.settings.streaming {
             Streaming::Edit | Streaming::Draft => answer.cutter.grow(answer.complete),
             Streaming::Chunks => {
@@ -135,7 +134,7 @@ impl Chunker {
         let part = answer.parts + 1;
         answer.last_closed = frame.closes;
         answer.parts += u32::from(frame.closes);
-        answer.framed_chars = if frame.closes { 0 } else { framed_chars };
+        answer.framed_chars = if frame.closes { 0 } else { answer.cutter.waiting_chars() };
         self.ports.deliver_chunk.tell_if_there(DeliverChunk { turn, part, frame });
         self.announce();
     }

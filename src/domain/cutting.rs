@@ -96,11 +96,10 @@ impl AnswerCutter {
 
     /// Whether a message that shows `shown_chars` of what waits would grow by words.
     pub fn has_more_than(&mut self, shown_chars: usize) -> bool {
-        let more = self.waiting_chars() > shown_chars;
         match &mut self.kind {
             // White space at the beginning has left the buffer.
-            Kind::Plain(_) => more,
-            Kind::Markdown(cutter) => more && cutter.has_words(),
+            Kind::Plain(cutter) => cutter.buffered_chars() > shown_chars,
+            Kind::Markdown(cutter) => cutter.has_words_behind(shown_chars),
         }
     }
 

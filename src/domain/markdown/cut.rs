@@ -58,16 +58,20 @@ impl MarkdownCutter {
         self.document.out.glyphs.len()
     }
 
-    /// Whether anything but white space waits.
-    pub fn has_words(&mut self) -> bool {
+    /// Whether anything but white space waits behind the first `shown_chars`.
+    pub fn has_words_behind(&mut self, shown_chars: usize) -> bool {
+        if self.waiting_chars() <= shown_chars {
+            self.document.settle();
+        }
+        let more = self.waiting_chars() > shown_chars;
         self.drop_sent();
-        !self.document.out.glyphs.is_empty()
+        more && !self.document.out.glyphs.is_empty()
     }
 
     /// Whether there is enough for a send of `limit_chars`; with `complete`, anything is enough.
     pub fn is_ready(&mut self, complete: bool, limit_chars: usize) -> bool {
         self.finish_if(complete);
-        if !self.complete && self.waiting_chars() <= limit_chars {
+        if !self.gather(limit_chars) && !self.complete {
             return false;
         }
         self.drop_sent();
@@ -76,8 +80,24 @@ impl MarkdownCutter {
         window.is_some() || self.complete && !glyphs.is_empty()
     }
 
+    /// Whether more than `limit_chars` characters wait, counting, when it matters, what is told and
+    /// was not worth a look before.
+    fn gather(&mut self, limit_chars: usize) -> bool {
+        let missing = limit_chars.checked_sub(self.waiting_chars());
+        if missing.is_some_and(|missing| self.document.pending_bytes() <= missing) {
+            return false;
+        }
+        self.drop_sent();
+        if self.waiting_chars() <= limit_chars {
+            self.document.settle();
+            self.drop_sent();
+        }
+        self.waiting_chars() > limit_chars
+    }
+
     /// All of the rendering that can't change any more, without taking it.
     pub fn peek(&mut self) -> MarkdownChunk {
+        self.document.settle();
         self.drop_sent();
         let out = &mut self.document.out;
         let glyphs = out.glyphs.make_contiguous();
@@ -106,6 +126,7 @@ impl MarkdownCutter {
     /// out however short.
     pub fn next(&mut self, complete: bool, limit_chars: usize) -> Option<MarkdownChunk> {
         self.finish_if(complete);
+        self.gather(limit_chars);
         self.drop_sent();
         let glyphs = &mut self.document.out.glyphs;
         let window = place::window(glyphs.iter(), limit_chars.max(1), MESSAGE_UTF16);

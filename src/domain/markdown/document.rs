@@ -38,6 +38,8 @@ pub(super) struct Document {
     within_line: bool,
     /// How much must be unread for another look at a line's start, unless the line ends.
     look_at: usize,
+    /// How much was unread at the last look.
+    looked_at: usize,
     levels: Levels,
     pub leaf: Leaf,
     /// Markers of items that have no text yet.
@@ -57,6 +59,7 @@ impl Document {
             read: 0,
             within_line: false,
             look_at: 0,
+            looked_at: 0,
             levels: Levels::default(),
             leaf: Leaf::Nothing,
             pending: Vec::new(),
@@ -76,6 +79,25 @@ impl Document {
         let unread = self.unread.len().saturating_sub(self.read);
         if self.within_line || unread >= self.look_at || text.contains('\n') {
             self.advance(false);
+        }
+    }
+
+    /// Bytes of the source that are there and not written.
+    pub fn pending_bytes(&self) -> usize {
+        let in_leaf = match &self.leaf {
+            Leaf::Paragraph(paragraph) | Leaf::Heading(paragraph) => paragraph.pending_bytes(),
+            _ => 0,
+        };
+        self.unread.len() + in_leaf
+    }
+
+    /// Writes all that no more text can change, without waiting for enough to make it worth a look.
+    pub fn settle(&mut self) {
+        if !self.within_line && self.unread.len() > self.looked_at + self.looked_at / 16 {
+            self.advance(false);
+        }
+        if let Leaf::Paragraph(paragraph) | Leaf::Heading(paragraph) = &mut self.leaf {
+            paragraph.settle(&mut self.out);
         }
     }
 
@@ -144,10 +166,11 @@ impl Document {
         let containers = self.levels.containers();
         let Some(head) = head::read(line, end.is_some() || complete, &containers, self.open_leaf()) else {
             self.look_at = line.len() + 16.max(line.len() / 4);
+            self.looked_at = line.len();
             return false;
         };
         let line = (line.to_owned(), end.is_some());
-        self.look_at = 0;
+        (self.look_at, self.looked_at) = (0, 0);
         self.apply(head, &line.0, line.1);
         true
     }

@@ -27,6 +27,8 @@ mod code;
 mod cursor;
 mod cut;
 mod document;
+#[cfg(test)]
+mod early;
 mod entities;
 mod flanking;
 mod glyph;
@@ -38,10 +40,12 @@ mod marks;
 mod opaque;
 mod out;
 mod paragraph;
+mod piece;
 mod place;
 #[cfg(test)]
 mod properties;
 mod rows;
+mod settled;
 mod shield;
 mod table;
 #[cfg(test)]

@@ -2,16 +2,18 @@
 //!
 //! A piece ends at the first white space behind [`PIECE_CHARS`] characters where no mark is open;
 //! where there is none within [`LOOK_AHEAD`] characters, at the white space where the least is.
-//! The text alone says where pieces end, so a piece can be read as soon as its end is there.
+//! The text alone says where pieces end, so a piece can be read as soon as its end is there. Of a
+//! piece without an end, what [`settled`] says is told can be written before; the piece is read
+//! whole all the same, and only the rest of it written.
 
+use super::LOOK_AHEAD;
 use super::cursor::is_space;
-use super::entities::cluster_starts;
-use super::glyph::Style;
+use super::glyph::{Stop, Style};
 use super::inline::{self, Ink, Place};
-use super::marks::{self, Marks};
 use super::out::{Lead, Out, Shape};
+use super::piece::piece;
+use super::settled::settled;
 use super::table;
-use super::{LOOK_AHEAD, glyph::Stop};
 
 /// Characters of a piece, at least.
 const PIECE_CHARS: usize = 64;
@@ -45,6 +47,12 @@ pub(super) struct Paragraph {
     begun: bool,
     /// How long the text must be to look for pieces again.
     look_at: usize,
+    /// How much of the text is written though its piece has no end yet.
+    settled: usize,
+    /// The characters that this was.
+    settled_inks: usize,
+    /// How long the text must be to settle more of it.
+    settle_at: usize,
     /// What ends the formula that a line began.
     formula: Option<&'static str>,
 }
@@ -62,6 +70,9 @@ impl Paragraph {
             line: String::new(),
             begun: false,
             look_at: 0,
+            settled: 0,
+            settled_inks: 0,
+            settle_at: 0,
             formula: None,
         }
     }
@@ -169,6 +180,47 @@ impl Paragraph {
         if self.shape == Shape::Heading { LOOK_AHEAD } else { PIECE_CHARS }
     }
 
+    /// Bytes of the text that are not written.
+    pub fn pending_bytes(&self) -> usize {
+        self.text.len() - self.settled
+    }
+
+    /// Writes all that no more text can change, piece or not. Where marks stay open for long it
+    /// does not look at the text again for each few bytes of it.
+    pub fn settle(&mut self, out: &mut Out) {
+        if self.text.len() < self.settle_at {
+            return;
+        }
+        self.look_at = 0;
+        self.write_pieces(out);
+        let settled = settled(self.text.get(..self.decided()).unwrap_or_default());
+        if settled > self.settled {
+            self.write_settled(settled, out);
+        }
+        self.settle_at = self.text.len() + 1.max(self.text.len() / 64);
+    }
+
+    fn write_settled(&mut self, settled: usize, out: &mut Out) {
+        self.begin(out);
+        let text = self.text.get(..settled).unwrap_or_default();
+        let mut inks = inline::read(text, Place::Paragraph, &mut out.names);
+        // Spaces are dropped should the line end behind them.
+        while inks.last().is_some_and(|ink| matches!(ink.ch, ' ' | '\t')) {
+            inks.pop();
+        }
+        for ink in inks.iter().skip(self.settled_inks) {
+            self.ink(*ink, out);
+        }
+        self.settled = settled;
+        self.settled_inks = self.settled_inks.max(inks.len());
+    }
+
+    fn begin(&mut self, out: &mut Out) {
+        if !std::mem::replace(&mut self.begun, true) {
+            out.begin(&self.lead, self.shape);
+        }
+    }
+
     /// How much of the text cannot become something else: a heading or a table.
     fn decided(&self) -> usize {
         if self.shape == Shape::Text && self.can_be_underlined() {
@@ -179,9 +231,7 @@ impl Paragraph {
 
     /// Writes the text before `end`, and the white space up to `next`.
     fn write(&mut self, end: usize, next: usize, place: Place, out: &mut Out) {
-        if !std::mem::replace(&mut self.begun, true) {
-            out.begin(&self.lead, self.shape);
-        }
+        self.begin(out);
         let mut inks = inline::read(self.text.get(..end).unwrap_or_default(), place, &mut out.names);
         let space = self.text.get(end..next).unwrap_or_default();
         if space.contains('\n') {
@@ -194,7 +244,7 @@ impl Paragraph {
             };
             inks.extend(space.char_indices().map(ink));
         }
-        for ink in inks {
+        for ink in inks.into_iter().skip(self.settled_inks) {
             self.ink(ink, out);
         }
         self.forget(next);
@@ -219,7 +269,7 @@ impl Paragraph {
     fn forget(&mut self, next: usize) {
         self.text.drain(..next.min(self.text.len()));
         self.last_line = self.last_line.saturating_sub(next);
-        self.look_at = 0;
+        (self.look_at, self.settled, self.settled_inks, self.settle_at) = (0, 0, 0, 0);
         let gone = self.lines.partition_point(|line| line.start <= next).saturating_sub(1);
         self.lines.drain(..gone);
         for line in &mut self.lines {
@@ -253,39 +303,4 @@ impl Paragraph {
 fn without_closing(text: &str) -> &str {
     let before = text.trim_end_matches('#');
     if before.is_empty() || before.ends_with([' ', '\t']) { before.trim_end() } else { text }
-}
-
-/// Where the first piece of `text` ends and where the next begins, if it is there in full.
-fn piece(text: &str, least: usize) -> Option<(usize, usize)> {
-    let start = text.char_indices().nth(least)?.0;
-    let end_of = |chars: usize| text.char_indices().nth(chars).map(|(end, _)| end);
-    let closed = |seen: &Marks| {
-        let gap = seen.gaps.iter().find(|gap| gap.depth == 0 && gap.start >= start)?;
-        Some((gap.start, gap.end))
-    };
-    // What is closed stays closed: mostly a short look is enough.
-    let glance = end_of(least.saturating_mul(4)).map(|end| marks::scan(text.get(..end).unwrap_or(text)));
-    if let Some(piece) = glance.as_ref().and_then(closed) {
-        return Some(piece);
-    }
-    let window = end_of(LOOK_AHEAD);
-    let seen = marks::scan(text.get(..window.unwrap_or(text.len()))?);
-    closed(&seen).or_else(|| Some(forced(text, &seen, window?)))
-}
-
-/// Where a piece ends in which something is open everywhere.
-fn forced(text: &str, seen: &Marks, window: usize) -> (usize, usize) {
-    let late = seen.gaps.iter().filter(|gap| gap.start >= window / 2);
-    let least = late.min_by_key(|gap| (gap.depth, std::cmp::Reverse(gap.start)));
-    least.map_or_else(|| hard_end(text, window), |gap| (gap.start, gap.end))
-}
-
-/// The last cluster boundary before `window`: there is no white space.
-fn hard_end(text: &str, window: usize) -> (usize, usize) {
-    let behind = text.get(window..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-    let seen = text.get(..window + behind).unwrap_or(text);
-    let starts = cluster_starts(seen);
-    let boundary = seen.char_indices().zip(starts).skip(1).filter(|(_, starts)| *starts).last();
-    let end = boundary.map_or(window, |((end, _), _)| end);
-    (end, end)
 }

@@ -21,7 +21,7 @@ const BITS: &[&str] = &[
     " ", " ", " ", "a", "b", ".", ",", "!", "x",
 ];
 
-fn markdown(bits: usize) -> impl Strategy<Value = String> {
+pub(super) fn markdown(bits: usize) -> impl Strategy<Value = String> {
     let bit = prop_oneof![
         8 => prop::sample::select(BITS).prop_map(str::to_owned),
         1 => "\\PC{1,6}",
@@ -36,7 +36,7 @@ fn cutter(boundary: Boundary) -> MarkdownCutter {
 }
 
 /// The chunks when the text comes in deltas of so many characters.
-fn cut(text: &str, limits: &[usize], deltas: &[usize], boundary: Boundary) -> Vec<MarkdownChunk> {
+pub(super) fn cut(text: &str, limits: &[usize], deltas: &[usize], boundary: Boundary) -> Vec<MarkdownChunk> {
     let mut cutter = cutter(boundary);
     let mut chunks = Vec::new();
     let mut limits = limits.iter().copied().cycle();
@@ -117,7 +117,7 @@ fn check_clusters(whole: &Rendered, chunks: &[MarkdownChunk], limit: usize) {
 }
 
 /// How each visible character looks.
-fn looks(text: &str, entities: &[Entity]) -> Vec<(char, Vec<EntityKind>)> {
+pub(super) fn looks(text: &str, entities: &[Entity]) -> Vec<(char, Vec<EntityKind>)> {
     let mut looks = Vec::new();
     let mut offset = 0;
     for c in text.chars() {
@@ -227,7 +227,7 @@ proptest! {
 }
 
 /// `PROPTEST_CASES`, or few enough for every build.
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
 }
 
