@@ -3,7 +3,7 @@
 use brigade::domain::chat::Role;
 use brigade::domain::commands::{BEGUN_AGAIN, HELP, MAYBE_LOST, RESTARTED};
 use brigade::domain::ids::TurnId;
-use brigade::domain::record::{State, StoredTurn};
+use brigade::domain::record::{Part, State, StoredTurn};
 
 use super::chat::{self, Chat, is_status};
 use super::lives;
@@ -139,13 +139,20 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
     let copies: Vec<_> = standing.iter().filter(is_copy).collect();
     let last_ms = standing.iter().filter_map(|id| chat.shown_ms.get(id)).max().copied().unwrap_or(0);
     // A panic between a send and its confirmation ends the turn without a word of the message.
-    let allowed = chat.uncertain_sends(said, last_ms) + usize::from(panicked(turn));
+    let allowed =
+        chat.uncertain_sends(said, last_ms).max(unsure_on_record(turn)) + usize::from(panicked(turn));
     if copies.len() > allowed {
         let what = format!(
             "messages {copies:?} show words of it and are not of its ledger {ledger:?}; {allowed} sends were uncertain"
         );
         found.add("copies", Some(turn.id), what);
     }
+}
+
+/// The sends of which the ledger itself says that they may have come twice, or not.
+fn unsure_on_record(turn: &StoredTurn) -> usize {
+    let again = |part: &Part| part.attempts.saturating_sub(1) + u32::from(part.uncertain);
+    turn.delivery.iter().map(again).sum::<u32>() as usize
 }
 
 /// "0-17 30-41" for places that follow each other.
