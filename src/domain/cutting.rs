@@ -118,6 +118,9 @@ impl AnswerCutter {
         match &mut self.kind {
             Kind::Plain(cutter) => cutter.cut(complete, max_chars),
             Kind::Markdown(cutter) => {
+                if max_chars > self.limit_chars {
+                    cutter.settle();
+                }
                 let there = cutter.waiting_chars().saturating_sub(usize::from(!complete));
                 let limit = if complete { max_chars } else { max_chars.min(there) };
                 cutter.next(complete, limit.max(self.limit_chars)).map(Chunk::from)

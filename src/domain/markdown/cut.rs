@@ -58,10 +58,16 @@ impl MarkdownCutter {
         self.document.out.glyphs.len()
     }
 
+    /// Counts to what waits all that can't change any more, though for less than a send it was not
+    /// worth a look.
+    pub fn settle(&mut self) {
+        self.document.settle();
+    }
+
     /// Whether anything but white space waits behind the first `shown_chars`.
     pub fn has_words_behind(&mut self, shown_chars: usize) -> bool {
         if self.waiting_chars() <= shown_chars {
-            self.document.settle();
+            self.settle();
         }
         let more = self.waiting_chars() > shown_chars;
         self.drop_sent();
@@ -89,7 +95,7 @@ impl MarkdownCutter {
         }
         self.drop_sent();
         if self.waiting_chars() <= limit_chars {
-            self.document.settle();
+            self.settle();
             self.drop_sent();
         }
         self.waiting_chars() > limit_chars
@@ -97,7 +103,7 @@ impl MarkdownCutter {
 
     /// All of the rendering that can't change any more, without taking it.
     pub fn peek(&mut self) -> MarkdownChunk {
-        self.document.settle();
+        self.settle();
         self.drop_sent();
         let out = &mut self.document.out;
         let glyphs = out.glyphs.make_contiguous();

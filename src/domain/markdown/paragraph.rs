@@ -208,9 +208,7 @@ impl Paragraph {
         while inks.last().is_some_and(|ink| matches!(ink.ch, ' ' | '\t')) {
             inks.pop();
         }
-        for ink in inks.iter().skip(self.settled_inks) {
-            self.ink(*ink, out);
-        }
+        self.put(&inks, out);
         self.settled = settled;
         self.settled_inks = self.settled_inks.max(inks.len());
     }
@@ -244,10 +242,15 @@ impl Paragraph {
             };
             inks.extend(space.char_indices().map(ink));
         }
-        for ink in inks.into_iter().skip(self.settled_inks) {
-            self.ink(ink, out);
-        }
+        self.put(&inks, out);
         self.forget(next);
+    }
+
+    /// Writes the characters that are not written yet.
+    fn put(&self, inks: &[Ink], out: &mut Out) {
+        for ink in inks.get(self.settled_inks..).unwrap_or_default() {
+            self.ink(*ink, out);
+        }
     }
 
     fn ink(&self, ink: Ink, out: &mut Out) {
