@@ -183,8 +183,12 @@ fn real_answers_are_whole_in_all_three_ways_and_nothing_is_refused() {
         after_ms = 300
         every_ms = 5
     "#;
-    for (name, bytes) in fixtures::files("answers") {
-        let answer = String::from_utf8(bytes).unwrap();
+    let read = |(name, bytes)| (name, String::from_utf8(bytes).unwrap());
+    let mut answers: Vec<(String, String)> = fixtures::files("answers").into_iter().map(read).collect();
+    let together: Vec<_> = answers.iter().map(|(_, answer)| answer.as_str()).collect();
+    let together = together.join("\n\n");
+    answers.push(("all together".to_owned(), together.chars().take(40_000).collect()));
+    for (name, answer) in answers.iter().filter(|(_, answer)| !answer.trim().is_empty()) {
         for way in [Streaming::Chunks, Streaming::Edit, Streaming::Draft] {
             let played = played(TEXT, |scenario| {
                 let way = Value::serialize(way).unwrap();
@@ -198,7 +202,7 @@ fn real_answers_are_whole_in_all_three_ways_and_nothing_is_refused() {
             assert!(refused.is_none(), "{name}, {way:?}: {}", refused.unwrap());
             let turn = &played.turns[0];
             assert_eq!(turn.state, State::Delivered, "{name}, {way:?}: {:?}", turn.failure);
-            let whole = without_space(&render(&answer).text);
+            let whole = without_space(&render(answer).text);
             assert_eq!(shown(&texts(&played), turn), whole, "{name}, {way:?}");
         }
     }
