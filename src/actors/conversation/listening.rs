@@ -53,7 +53,7 @@ pub(super) enum Work {
     /// A future in the actor's context: tools, or a wait.
     Context(SpawnHandle),
     /// A task that listens to the model.
-    Listener(AbortHandle),
+    Listener { _until_dropped: Listener },
 }
 
 impl Work {
@@ -62,7 +62,7 @@ impl Work {
             Self::Context(handle) => {
                 ctx.cancel_future(handle);
             }
-            Self::Listener(task) => task.abort(),
+            Self::Listener { .. } => {}
         }
     }
 }
@@ -73,8 +73,8 @@ impl Drop for Listener {
     }
 }
 
-/// Ends the listening with the Conversation.
-pub(super) struct Listener(pub AbortHandle);
+/// Dropped, it ends the listening: with the call, the turn or the Conversation.
+pub(super) struct Listener(AbortHandle);
 
 /// Words that are kept until they are enough, and to whom they then go.
 struct Ear {
@@ -151,8 +151,7 @@ impl Conversation {
                 let _gone = me.upgrade().map(|me| me.try_send(Broken(panic)));
             }
         });
-        running.listener = Some(Listener(task.abort_handle()));
-        running.call = Some(Work::Listener(task.abort_handle()));
+        running.call = Some(Work::Listener { _until_dropped: Listener(task.abort_handle()) });
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use actix::Actor;
 
 use super::Conversation;
-use super::listening::{Listener, Progress, Work};
+use super::listening::{Progress, Work};
 use crate::domain::chat::ChatMessage;
 use crate::domain::line::Uncertain;
 use crate::domain::record::{Answer, Kind, Ledger, Part, State, StoredTurn, Timings};
@@ -20,8 +20,6 @@ pub(super) struct Running {
     pub call: Option<Work>,
     /// Calls of the model so far.
     pub calls: u32,
-    /// Reads the model's stream, as long as the turn runs.
-    pub listener: Option<Listener>,
     pub progress: Rc<Progress>,
     /// When the model was first asked, in milliseconds since 1970.
     pub asked_at_ms: Option<i64>,
@@ -70,7 +68,6 @@ impl Running {
             turn: None,
             call: None,
             calls: 0,
-            listener: None,
             progress: Rc::default(),
             asked_at_ms: None,
             failures: Failures::default(),
