@@ -129,7 +129,7 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
     {
         let wanted: Vec<_> = words_in(stored).map(|(_, at)| at).collect();
         let noted = turn.delivery.iter().any(|part| part.uncertain);
-        let is_shown = if noted { words.is_sorted_by(|a, b| a < b) } else { words == wanted };
+        let is_shown = if noted { is_in_order(&words, &wanted) } else { words == wanted };
         if !is_shown {
             let what = format!("its messages {ledger:?} show the words {}", spans(&words));
             found.add("shown", Some(turn.id), what);
@@ -147,6 +147,13 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
         );
         found.add("copies", Some(turn.id), what);
     }
+}
+
+/// Whether these are words of it in its order, some of them left out. A broken off answer may have
+/// a word that was cut: "w4" of "w44".
+fn is_in_order(shown: &[usize], of: &[usize]) -> bool {
+    let mut rest = of.iter();
+    shown.iter().all(|word| rest.any(|other| other == word))
 }
 
 /// The sends of which the ledger itself says that they may have come twice, or not.
