@@ -74,8 +74,8 @@ impl Document {
         let lead_of = |document: &mut Self| document.lead(&head, start);
         match &head.kind {
             Kind::Rule => {
-                let lead = lead_of(self);
-                self.rule(&lead, start + head.text, text);
+                let mut lead = lead_of(self);
+                self.rule(&mut lead, start + head.text, text);
             }
             Kind::Fence { mark, length, indent, language } => {
                 let lead = lead_of(self);
@@ -94,7 +94,7 @@ impl Document {
         }
     }
 
-    fn rule(&mut self, lead: &Lead, source: usize, text: &str) {
+    fn rule(&mut self, lead: &mut Lead, source: usize, text: &str) {
         self.out.begin(lead, Shape::Block);
         let style = Style { quote: lead.quote, ..Style::default() };
         let marks = text.char_indices().filter(|(_, c)| !is_space(*c)).take(RULE_CHARS);

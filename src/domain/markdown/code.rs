@@ -50,7 +50,7 @@ impl Code {
 
     fn put(&mut self, c: char, end: usize, out: &mut Out) {
         if !self.begun {
-            out.begin(&self.lead, Shape::Block);
+            out.begin(&mut self.lead, Shape::Block);
         } else if self.lines > 0 {
             let stop = match (self.space, self.lines) {
                 (0, 1) => Stop::Item,

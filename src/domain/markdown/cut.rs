@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::entities::{Entity, Rendered, rendered, trimmed};
-use super::glyph::Glyph;
+use super::glyph::{Glyph, Stop, Style};
 use super::place;
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
 
@@ -78,7 +78,7 @@ impl MarkdownCutter {
     pub fn is_ready(&mut self, complete: bool, limit_chars: usize) -> bool {
         self.finish_if(complete);
         if !self.gather(limit_chars) && !self.complete {
-            return false;
+            return self.cut_before_open_block(limit_chars).is_some();
         }
         self.drop_sent();
         let glyphs = &self.document.out.glyphs;
@@ -143,8 +143,30 @@ impl MarkdownCutter {
                 self.take(cut.max(1))
             }
             None if self.complete => self.take_rest(),
-            None => None,
+            None => self.cut_before_open_block(limit_chars).and_then(|cut| self.take(cut)),
         }
+    }
+
+    /// Where the next send ends, if it ends before the open block, whatever that will be: a line may
+    /// become a heading or a table, but when it is long enough to fill the send, and the send is to
+    /// be cut before it, nobody needs to wait for that.
+    fn cut_before_open_block(&mut self, limit_chars: usize) -> Option<usize> {
+        let waiting = self.waiting_chars();
+        let is_long = waiting + self.document.pending_bytes() > limit_chars;
+        let may_fill = waiting <= limit_chars && is_long && limit_chars <= MESSAGE_UTF16 / 2;
+        if self.boundary == Boundary::Exact || !may_fill {
+            return None;
+        }
+        let ahead = self.document.approach()?;
+        let end = self.document.length();
+        let out = &mut self.document.out;
+        let look = out.names.look(Style { quote: ahead.quote, ..Style::default() });
+        let any = Glyph::new('x', end, look, Stop::Inside);
+        let filled = out.glyphs.iter().copied().chain(std::iter::repeat_n(any, ahead.chars));
+        let seen: Vec<Glyph> = filled.take(limit_chars + 1).collect();
+        let cut = place::natural(&seen, limit_chars, &out.names);
+        let is_before = out.glyphs.get(cut).is_some_and(|glyph| glyph.stop > ahead.stop);
+        (is_before && seen.len() > limit_chars && place::is_late(cut, limit_chars)).then_some(cut)
     }
 
     /// Drops what the chat has, and the white space behind it.

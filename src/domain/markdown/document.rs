@@ -7,7 +7,7 @@ use super::code::Code;
 use super::cursor::char_boundary;
 use super::head::{self, Head, Kind, OpenLeaf};
 use super::levels::Levels;
-use super::out::{Lead, Marker, Out};
+use super::out::{Ahead, Lead, Marker, Out};
 use super::paragraph::Paragraph;
 use super::rows::Rows;
 
@@ -86,6 +86,7 @@ impl Document {
     pub fn pending_bytes(&self) -> usize {
         let in_leaf = match &self.leaf {
             Leaf::Paragraph(paragraph) | Leaf::Heading(paragraph) => paragraph.pending_bytes(),
+            Leaf::Table(rows) => rows.pending_bytes(),
             _ => 0,
         };
         self.unread.len() + in_leaf
@@ -98,6 +99,15 @@ impl Document {
         }
         if let Leaf::Paragraph(paragraph) | Leaf::Heading(paragraph) = &mut self.leaf {
             paragraph.settle(&mut self.out);
+        }
+    }
+
+    /// Writes what stands before the open block, if it is not known yet what that will look like.
+    pub fn approach(&mut self) -> Option<Ahead> {
+        match &mut self.leaf {
+            Leaf::Paragraph(paragraph) => paragraph.approach(&mut self.out),
+            Leaf::Table(rows) => rows.approach(&mut self.out),
+            _ => None,
         }
     }
 
@@ -271,6 +281,7 @@ impl Document {
             in_item: self.levels.in_item(),
             indent: self.levels.indent(),
             quote: self.levels.quote(),
+            approached: false,
         }
     }
 }

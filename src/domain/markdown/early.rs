@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::document::Document;
 use super::glyph::{Glyph, Names, Stop, Style};
-use super::properties::{cases, cut, looks, markdown};
+use super::properties::{cases, cut, looks, markdown, without_joiners};
 use super::{MarkdownChunk, MarkdownCutter, render};
 use crate::domain::chunking::Boundary;
 
@@ -120,7 +120,7 @@ proptest! {
     #[test]
     fn a_look_shows_how_the_rendering_begins(text in any_text(), deltas in prop::collection::vec(1usize..12, 1..6)) {
         // A cluster at the end may be another when more of it is there.
-        let text: String = text.chars().filter(|c| !matches!(c, '\u{200d}' | '\u{600}' | '\u{301}' | '\u{fe0f}')).collect();
+        let text = without_joiners(&text);
         let whole = render(&text);
         let whole = looks(&whole.text, &whole.entities);
         let mut cutter = MarkdownCutter::new(Boundary::Natural);
@@ -149,6 +149,27 @@ proptest! {
             prop_assert!(is_ready || !was_due, "{:?}", &text[sent..there]);
             if is_ready {
                 sent = cutter.next(false, limit).expect("a chunk").end_bytes;
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_what_a_line_behind_the_cut_will_be(
+        blocks in prop::collection::vec((prop::sample::select(&["", "- ", "> ", "1. "][..]), prop::collection::vec("[a-gi-z][a-z]{0,11}", 1..60)), 4..30),
+    ) {
+        let text: Vec<String> = blocks.iter().map(|(mark, words)| format!("{mark}{}", words.join(" "))).collect();
+        let text = text.join("\n\n");
+        let mut cutter = MarkdownCutter::new(Boundary::Natural);
+        let (mut sent, mut there) = (0, 0);
+        for delta in stretches(&text, &[4]) {
+            // White space and markers are not always shown.
+            let was_due = there - sent > 300 + 4 * (1 + text[sent..there].matches('\n').count());
+            cutter.push(delta);
+            there += delta.len();
+            let is_ready = cutter.is_ready(false, 300);
+            prop_assert!(is_ready || !was_due, "{:?}", &text[sent..there]);
+            if is_ready {
+                sent = cutter.next(false, 300).expect("a chunk").end_bytes;
             }
         }
     }

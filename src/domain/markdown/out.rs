@@ -38,6 +38,8 @@ pub(super) struct Lead {
     /// Where the markers of quotes in quotes on its first line end.
     pub marks: Vec<usize>,
     pub quote: u32,
+    /// What separates it from the block before, and its markers, are written.
+    pub approached: bool,
 }
 
 /// What a block is to what comes before and after it.
@@ -49,6 +51,16 @@ pub(super) enum Shape {
     Heading,
     /// Begins on a line of its own.
     Block,
+}
+
+/// What is known of a block whose text can't be written yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ahead {
+    /// Characters that it will have, at least.
+    pub chars: usize,
+    /// The best place for a cut among them.
+    pub stop: Stop,
+    pub quote: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,10 +129,22 @@ impl Out {
         }
     }
 
+    /// Writes what separates a block from the one before, and its markers: the same whatever the
+    /// block will be.
+    pub fn approach(&mut self, lead: &mut Lead) {
+        if !std::mem::replace(&mut lead.approached, true) {
+            self.markers(&std::mem::take(&mut lead.markers));
+            if self.last != Last::Marker {
+                let tight = lead.in_item && !lead.blank;
+                self.gap(if tight { 1 } else { 2 }, Stop::Block, lead.quote);
+            }
+        }
+    }
+
     /// Writes what stands before a block.
-    pub fn begin(&mut self, lead: &Lead, shape: Shape) {
+    pub fn begin(&mut self, lead: &mut Lead, shape: Shape) {
+        self.approach(lead);
         let style = Style { quote: lead.quote, ..Style::default() };
-        self.markers(&lead.markers);
         let own_line = shape == Shape::Block || lead.quote != self.last_quote;
         if self.last == Last::Marker {
             if own_line {
@@ -130,8 +154,6 @@ impl Out {
             }
             self.line_start(0, &lead.marks, style);
         } else {
-            let tight = lead.in_item && !lead.blank;
-            self.gap(if tight { 1 } else { 2 }, Stop::Block, lead.quote);
             let indent = if shape == Shape::Block { 0 } else { lead.indent };
             self.line_start(indent, &lead.marks, style);
         }

@@ -8,9 +8,9 @@
 
 use super::LOOK_AHEAD;
 use super::cursor::is_space;
-use super::glyph::{Stop, Style};
+use super::glyph::{Names, Stop, Style};
 use super::inline::{self, Ink, Place};
-use super::out::{Lead, Out, Shape};
+use super::out::{Ahead, Lead, Out, Shape};
 use super::piece::piece;
 use super::settled::settled;
 use super::table;
@@ -150,6 +150,7 @@ impl Paragraph {
             lead.markers.clear();
             lead.marks.clear();
             lead.blank = false;
+            lead.approached = false;
             self.finish(out, false);
         }
         (lead, line, source)
@@ -200,14 +201,22 @@ impl Paragraph {
         self.settle_at = self.text.len() + 1.max(self.text.len() / 64);
     }
 
+    /// Writes what stands before the paragraph, while its only line may still be a heading or a
+    /// table's header.
+    pub fn approach(&mut self, out: &mut Out) -> Option<Ahead> {
+        let is_open = self.count == 1 && !self.begun && self.decided() == 0;
+        if !is_open || self.line.contains('|') {
+            return None;
+        }
+        out.approach(&mut self.lead);
+        let text = self.text.get(..settled(&self.text)).unwrap_or_default();
+        let chars = shown(text, &mut Names::default()).len();
+        Some(Ahead { chars, stop: Stop::Inside, quote: self.lead.quote })
+    }
+
     fn write_settled(&mut self, settled: usize, out: &mut Out) {
         self.begin(out);
-        let text = self.text.get(..settled).unwrap_or_default();
-        let mut inks = inline::read(text, Place::Paragraph, &mut out.names);
-        // Spaces are dropped should the line end behind them.
-        while inks.last().is_some_and(|ink| matches!(ink.ch, ' ' | '\t')) {
-            inks.pop();
-        }
+        let inks = shown(self.text.get(..settled).unwrap_or_default(), &mut out.names);
         self.put(&inks, out);
         self.settled = settled;
         self.settled_inks = self.settled_inks.max(inks.len());
@@ -215,7 +224,7 @@ impl Paragraph {
 
     fn begin(&mut self, out: &mut Out) {
         if !std::mem::replace(&mut self.begun, true) {
-            out.begin(&self.lead, self.shape);
+            out.begin(&mut self.lead, self.shape);
         }
     }
 
@@ -300,6 +309,16 @@ impl Paragraph {
             out.markers(&self.lead.markers);
         }
     }
+}
+
+/// The characters of a beginning of a paragraph, without the spaces at its end: they are dropped
+/// should the line end behind them.
+fn shown(beginning: &str, names: &mut Names) -> Vec<Ink> {
+    let mut inks = inline::read(beginning, Place::Paragraph, names);
+    while inks.last().is_some_and(|ink| matches!(ink.ch, ' ' | '\t')) {
+        inks.pop();
+    }
+    inks
 }
 
 /// A heading without the closing sequence of `#`.

@@ -27,6 +27,15 @@ pub(super) fn natural(glyphs: &[Glyph], window: usize, names: &Names) -> usize {
     Place { seen, starts, cells, shared }.cut(window)
 }
 
+/// Whether a cut there is one of the best in a send that can hold so many.
+pub(super) fn is_late(cut: usize, window: usize) -> bool {
+    cut >= last_third(window)
+}
+
+fn last_third(window: usize) -> usize {
+    (window - window / 3).max(1)
+}
+
 struct Place<'a> {
     seen: &'a [Glyph],
     starts: Vec<bool>,
@@ -42,7 +51,7 @@ fn shared(cells: &[Cell]) -> [bool; ATTRIBUTES] {
 
 impl Place<'_> {
     fn cut(&self, window: usize) -> usize {
-        let from = (window - window / 3).max(1);
+        let from = last_third(window);
         for ends in ENDS {
             let found = (from..=window).rev().find(|&cut| ends(self.seen, cut) && self.is_clean(cut));
             if let Some(cut) = found {

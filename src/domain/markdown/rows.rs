@@ -2,7 +2,7 @@
 
 use super::glyph::{Stop, Style};
 use super::inline::{self, Place};
-use super::out::{Lead, Out, Shape};
+use super::out::{Ahead, Lead, Out, Shape};
 use super::table::{self, Align, Mapped, Row};
 
 /// Bytes of rows that are kept; the columns are as wide as these rows need.
@@ -48,6 +48,21 @@ impl Rows {
         self.keep(row, line.len());
     }
 
+    /// Bytes of rows that are kept.
+    pub fn pending_bytes(&self) -> usize {
+        if self.widths.is_some() { 0 } else { self.kept_bytes }
+    }
+
+    /// Writes what stands before the table, while its columns' widths are not known.
+    pub fn approach(&mut self, out: &mut Out) -> Option<Ahead> {
+        if self.widths.is_some() {
+            return None;
+        }
+        out.approach(&mut self.lead);
+        let chars = self.kept.iter().flat_map(|row| &row.cells).map(Vec::len).sum();
+        Some(Ahead { chars, stop: Stop::Item, quote: self.lead.quote })
+    }
+
     fn keep(&mut self, row: Row, bytes: usize) {
         self.kept.push(row);
         self.kept_bytes += bytes;
@@ -66,7 +81,7 @@ impl Rows {
         if std::mem::replace(&mut self.begun, true) {
             out.line_end(1, Stop::Item, self.style);
         } else {
-            out.begin(&self.lead, Shape::Block);
+            out.begin(&mut self.lead, Shape::Block);
         }
         for (c, end) in line {
             match end {
