@@ -32,6 +32,8 @@ pub struct Chat<'a> {
     pub deaths: &'a [Death],
     /// The times without a store.
     pub away: &'a [Outage],
+    /// See [`Plan::recorded_ms`](super::plan::Plan::recorded_ms).
+    pub recorded_ms: u64,
 }
 
 /// All chats, by their number.
@@ -57,6 +59,7 @@ pub async fn all(run: &Run) -> Vec<Chat<'_>> {
                 .collect(),
             deaths: &run.deaths,
             away: &run.weather.away,
+            recorded_ms: run.plan.recorded_ms(),
         })
         .collect()
 }

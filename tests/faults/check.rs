@@ -24,15 +24,6 @@ pub struct Breach {
     pub what: String,
 }
 
-/// A bot may die before it has a message's id on record; this much later it had time to.
-const RECORDED_MS: u64 = 300 + SLOW_MOST_MS;
-
-/// How long a bot whose Persistence has panicked may need to end in order, while its chats go on and
-/// nothing of them is recorded.
-fn last_words_ms(death: &Death) -> u64 {
-    if death.status.code() == Some(1) { 1_000 } else { 0 }
-}
-
 /// Looks at everything.
 pub async fn all(run: &Run) -> Vec<Breach> {
     let mut breaches = Vec::new();
@@ -248,9 +239,8 @@ fn left_behind(chat: &Chat<'_>, found: &mut Found<'_>) {
     let status = chat.standing.iter().filter(|message| is_status(&message.text));
     let known = |id: i64| {
         let at_ms = chat.shown_ms.get(&id).copied().unwrap_or(0);
-        let just_before = |death: &Death| {
-            death.at_ms + SLOW_MOST_MS >= at_ms && death.at_ms <= at_ms + RECORDED_MS + last_words_ms(death)
-        };
+        let just_before =
+            |death: &Death| death.at_ms + SLOW_MOST_MS >= at_ms && death.at_ms <= at_ms + chat.recorded_ms;
         let unanswered = |lost_ms: &u64| lost_ms.abs_diff(at_ms) < SLOW_MOST_MS;
         !chat.deaths.iter().any(just_before)
             && !chat.unanswered_ms.iter().any(unanswered)

@@ -100,6 +100,16 @@ impl Plan {
         ]
     }
 
+    /// A bot may die before it has a message's id or a tool's result on record; this much later it had
+    /// time to, on a busy machine and with a Persistence that has panicked and is ending in order. The
+    /// MongoDB-compatible server of these tests needs seconds for a write when it has many to do.
+    pub fn recorded_ms(&self) -> u64 {
+        match self.kind {
+            Kind::Sqlite => 1_500,
+            Kind::Mongo => 8_000,
+        }
+    }
+
     /// The turns that a life has for its share.
     pub fn share(&self) -> usize {
         self.turns / (self.kills + 1)

@@ -5,9 +5,6 @@ use std::fs;
 
 use super::run::Run;
 
-/// A result came so long before the end of its life that it was on record by then.
-const RECORDED_MS: u64 = 1_500;
-
 /// A tool that ran again although its result was on record.
 pub struct RanAgain {
     /// Whose.
@@ -51,7 +48,7 @@ fn had_time(run: &Run, life: usize, at_ms: u64, end_ms: u64) -> bool {
     let outages = &run.weather.away;
     let away =
         outages.iter().any(|outage| outage.kept_off_record(began_ms + at_ms, began_ms, began_ms + end_ms));
-    at_ms + RECORDED_MS < end_ms && !away
+    at_ms + run.plan.recorded_ms() < end_ms && !away
 }
 
 /// "   5.000  tools ...": when a line was written, in its life.

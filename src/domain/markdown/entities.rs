@@ -81,6 +81,10 @@ pub(super) fn trimmed(glyphs: &[Glyph]) -> &[Glyph] {
 
 /// For each character, and for the end, whether a grapheme cluster begins there.
 pub(super) fn cluster_starts(text: &str) -> Vec<bool> {
+    // Below the combining marks only "\r\n" is a cluster of two characters (UAX 29).
+    if text.chars().all(|c| c < '\u{300}' && c != '\r') {
+        return vec![true; text.chars().count() + 1];
+    }
     let mut starts = Vec::with_capacity(text.len() + 1);
     for cluster in text.graphemes(true) {
         starts.extend(cluster.chars().enumerate().map(|(position, _)| position == 0));

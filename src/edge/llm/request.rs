@@ -55,14 +55,20 @@ pub(super) fn body(
     request: &Request,
     delivery: Delivery,
 ) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Body {
+    // A history of some length is written without growing again and again.
+    let content = |message: &ChatMessage| message.content.as_ref().map_or(0, String::len);
+    let content_bytes: usize = request.messages.iter().map(content).sum();
+    let mut json = Vec::with_capacity(content_bytes + content_bytes / 8 + 4_096);
+    let body = Body {
         model,
         messages: &request.messages,
         stream: delivery != Delivery::Whole,
         stream_options: (delivery == Delivery::Stream).then_some(StreamOptions { include_usage: true }),
         temperature: temperature.filter(|temperature| temperature.is_finite()),
         tools: request.tools.iter().map(tool).collect(),
-    })
+    };
+    serde_json::to_writer(&mut json, &body)?;
+    Ok(json)
 }
 
 fn tool(spec: &ToolSpec) -> Tool<'_> {

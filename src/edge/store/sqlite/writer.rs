@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -70,10 +70,10 @@ impl Writer {
     }
 }
 
-fn write_all(mut connection: Connection, waiting: &Receiver<Queued>) {
+fn write_all(connection: Connection, waiting: &Receiver<Queued>) {
     while let Ok(first) = waiting.recv() {
         let mut group = gather(first, waiting);
-        let committed = commit(&mut connection, &mut group);
+        let committed = commit(&connection, &mut group);
         for write in group {
             write.answer(&committed);
         }
@@ -98,14 +98,16 @@ fn gather(first: Queued, waiting: &Receiver<Queued>) -> Vec<Box<dyn Write>> {
     group
 }
 
-fn commit(connection: &mut Connection, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| away(during("begin a transaction")(error)))?;
-    for write in group {
-        write.apply(&transaction)?;
+fn commit(connection: &Connection, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+    run(connection, "begin a transaction", "BEGIN IMMEDIATE")?;
+    let is_alone = group.len() == 1;
+    let mut applied = group.iter_mut().map(|write| write.apply(connection, is_alone));
+    let done = applied.try_for_each(|applied| applied).and_then(|()| run(connection, "commit", "COMMIT"));
+    // Some errors have ended the transaction already.
+    if done.is_err() && !connection.is_autocommit() {
+        run(connection, "roll back", "ROLLBACK")?;
     }
-    transaction.commit().map_err(|error| away(during("commit")(error)))
+    done
 }
 
 /// What fails a whole group says nothing about any one write of it, so each may be tried again.
@@ -118,8 +120,9 @@ fn away(error: StoreError) -> StoreError {
 
 /// A queued write of any type.
 trait Write: Send {
-    /// Carries it out inside the group's transaction. An error here is the whole group's.
-    fn apply(&mut self, transaction: &Connection) -> Result<(), StoreError>;
+    /// Carries it out inside the group's transaction. An error here is the whole group's; one that
+    /// is alone needs no savepoint.
+    fn apply(&mut self, transaction: &Connection, is_alone: bool) -> Result<(), StoreError>;
 
     /// Tells the waiter.
     fn answer(self: Box<Self>, committed: &Result<(), StoreError>);
@@ -136,9 +139,13 @@ where
     T: Send,
     F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
 {
-    fn apply(&mut self, transaction: &Connection) -> Result<(), StoreError> {
+    fn apply(&mut self, transaction: &Connection, is_alone: bool) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        run(transaction, "SAVEPOINT work")?;
+        if is_alone {
+            self.done = Some(Ok(work(transaction)?));
+            return Ok(());
+        }
+        run(transaction, "set a savepoint", "SAVEPOINT work")?;
         let done = work(transaction);
         // A full disk and the like can end the transaction itself, and the writes before with it.
         if transaction.is_autocommit() {
@@ -146,9 +153,9 @@ where
             return Err(done.err().map_or_else(lost, away));
         }
         if done.is_err() {
-            run(transaction, "ROLLBACK TO work")?;
+            run(transaction, "set a savepoint", "ROLLBACK TO work")?;
         }
-        run(transaction, "RELEASE work")?;
+        run(transaction, "set a savepoint", "RELEASE work")?;
         self.done = Some(done);
         Ok(())
     }
@@ -164,9 +171,9 @@ where
     }
 }
 
-/// A statement that every write needs: it is parsed once. An error ends the transaction, and all of
-/// the group with it.
-fn run(transaction: &Connection, statement: &'static str) -> Result<(), StoreError> {
-    let done = transaction.prepare_cached(statement).and_then(|mut statement| statement.execute([]));
-    done.map(|_| ()).map_err(|error| away(during("set a savepoint")(error)))
+/// A statement that every group or write needs: it is parsed once. An error ends the transaction, and
+/// all of the group with it.
+fn run(connection: &Connection, doing: &'static str, statement: &str) -> Result<(), StoreError> {
+    let done = connection.prepare_cached(statement).and_then(|mut statement| statement.execute([]));
+    done.map(|_| ()).map_err(|error| away(during(doing)(error)))
 }
