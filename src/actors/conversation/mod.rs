@@ -155,8 +155,7 @@ impl Conversation {
         if turn.state == State::Accepted {
             turn.status.extend(turn.delivery.iter().filter_map(|part| part.message_id));
         }
-        let closed_for_ms = turn.closed_until_ms.map_or(0, |until| until - self.with.clock.now_ms());
-        let closed_for_ms = u64::try_from(closed_for_ms).unwrap_or(0);
+        let closed_for_ms = turn.closed_for_ms(self.with.clock.now_ms());
         let growing = turn.delivery.last().filter(|_| turn.state == State::Answered);
         let growing = growing.filter(|part| part.grows).and_then(|part| part.message_id);
         if turn.status.is_empty() && growing.is_none() && closed_for_ms == 0 {
