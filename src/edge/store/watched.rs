@@ -92,33 +92,53 @@ impl Watched {
         Self { store, watch }
     }
 
-    fn watched<T: Send + 'static>(&self, call: Stored<T>) -> Stored<T> {
+    fn watched<T: Send + 'static>(&self, call: Stored<T>, kind: Kind) -> Stored<T> {
         let watch = self.watch.clone();
         Box::pin(async move {
             let result = call.await;
-            tell(&watch.outages, result.as_ref().err());
+            tell(&watch.outages, kind, result.as_ref().err());
             result
         })
     }
 
     /// Makes a call that belongs to a turn: none begins when the calls are closed.
-    fn counted<T: Send + 'static>(&self, call: impl FnOnce(&dyn Store) -> Stored<T>) -> Stored<T> {
+    fn counted<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        call: impl FnOnce(&dyn Store) -> Stored<T>,
+    ) -> Stored<T> {
         let Some(under_way) = self.watch.calls.begin() else { return Box::pin(pending()) };
-        let call = self.watched(call(self.store.as_ref()));
+        let call = self.watched(call(self.store.as_ref()), kind);
         Box::pin(async move {
             let _under_way = under_way;
             call.await
         })
     }
+
+    fn write<T: Send + 'static>(&self, call: impl FnOnce(&dyn Store) -> Stored<T>) -> Stored<T> {
+        self.counted(Kind::Write, call)
+    }
+
+    fn read<T: Send + 'static>(&self, call: impl FnOnce(&dyn Store) -> Stored<T>) -> Stored<T> {
+        self.counted(Kind::Read, call)
+    }
+}
+
+/// What a call shows when it is done: a store that can be read may take no writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Write,
+    Read,
 }
 
 /// A call is over. A store that refuses is there.
-fn tell(outages: &Mutex<Outages>, error: Option<&StoreError>) {
+fn tell(outages: &Mutex<Outages>, kind: Kind, error: Option<&StoreError>) {
     let mut outages = outages.lock().unwrap_or_else(PoisonError::into_inner);
     let away = error.filter(|error| matches!(error, StoreError::Away(_)));
     let news = match away {
         Some(_) => outages.failed(Instant::now()),
-        None => outages.done(Instant::now()),
+        None if kind == Kind::Write => outages.done(Instant::now()),
+        None => None,
     };
     let why = away.map(StoreError::to_string).unwrap_or_default();
     match news {
@@ -137,59 +157,59 @@ fn tell(outages: &Mutex<Outages>, error: Option<&StoreError>) {
 
 impl Store for Watched {
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
-        self.counted(|store| store.record(turn))
+        self.write(|store| store.record(turn))
     }
 
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
-        self.counted(|store| store.save_answer(id, answer))
+        self.write(|store| store.save_answer(id, answer))
     }
 
     fn save_delivery(&self, id: TurnId, ledger: Ledger, awaited: bool) -> Stored<()> {
-        self.counted(|store| store.save_delivery(id, ledger, awaited))
+        self.write(|store| store.save_delivery(id, ledger, awaited))
     }
 
     fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {
-        self.counted(|store| store.save_messages(id, messages))
+        self.write(|store| store.save_messages(id, messages))
     }
 
     fn count_panic(&self, ids: Vec<TurnId>) -> Stored<()> {
-        self.counted(|store| store.count_panic(ids))
+        self.write(|store| store.count_panic(ids))
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
-        self.counted(|store| store.save_outcome(id, outcome))
+        self.write(|store| store.save_outcome(id, outcome))
     }
 
     fn history(&self, key: ChatKey, session: Uuid, before: i64, limit: usize) -> Stored<Vec<StoredTurn>> {
-        self.counted(|store| store.history(key, session, before, limit))
+        self.read(|store| store.history(key, session, before, limit))
     }
 
     fn unfinished(&self, bot: i64) -> Stored<Vec<StoredTurn>> {
-        self.counted(|store| store.unfinished(bot))
+        self.read(|store| store.unfinished(bot))
     }
 
     fn turn(&self, id: TurnId) -> Stored<Option<StoredTurn>> {
-        self.counted(|store| store.turn(id))
+        self.read(|store| store.turn(id))
     }
 
     fn sessions(&self, filter: Filter, limit: usize) -> Stored<Vec<SessionSummary>> {
-        self.counted(|store| store.sessions(filter, limit))
+        self.read(|store| store.sessions(filter, limit))
     }
 
     fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>> {
-        self.counted(|store| store.turns(filter))
+        self.read(|store| store.turns(filter))
     }
 
     fn claim(&self, bot: i64, owner: &Owner) -> Stored<bool> {
-        self.watched(self.store.claim(bot, owner))
+        self.watched(self.store.claim(bot, owner), Kind::Read)
     }
 
     fn release(&self, bot: i64, owner: &Owner) -> Stored<()> {
-        self.watched(self.store.release(bot, owner))
+        self.watched(self.store.release(bot, owner), Kind::Read)
     }
 
     fn ping(&self) -> Stored<()> {
-        self.watched(self.store.ping())
+        self.watched(self.store.ping(), Kind::Write)
     }
 }
 
@@ -210,6 +230,18 @@ mod tests {
         let after = Duration::from_secs(26);
         assert_eq!(watch.done(at(26_000)), Some(News::Back { after, failures: 250 }));
         assert_eq!(watch.done(at(40_000)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_can_be_read_and_takes_no_writes_is_not_back() {
+        let outages = Mutex::new(Outages::default());
+        let is_away = || outages.lock().unwrap().outage.is_some();
+        tell(&outages, Kind::Write, Some(&StoreError::Away("full".into())));
+        tokio::time::advance(CALM).await;
+        tell(&outages, Kind::Read, None);
+        assert!(is_away());
+        tell(&outages, Kind::Write, Some(&StoreError::Refused("no such turn".into())));
+        assert!(!is_away());
     }
 
     #[test]
