@@ -27,6 +27,10 @@ const IN_FLIGHT: usize = 80;
 const FEW_IN_FLIGHT: usize = 12;
 /// How long nothing may move at the end before what is owed counts as lost.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// One life in so many begins while the store is away.
+const AWAY_EVERY: usize = 12;
+/// For so long, in milliseconds.
+const AWAY_MS: u64 = 3_000;
 /// How long a life may outlast its share of the turns when its step does not come.
 const STEP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -186,6 +190,9 @@ impl Run {
     }
 
     fn live(&mut self) {
+        if self.heir.is_none() && self.deaths.len() % AWAY_EVERY == 3 && !self.endings.is_empty() {
+            self.weather.begin_outage(AWAY_MS, &self.sandbox, &mut self.stage);
+        }
         let now_ms = self.sandbox.world().now_ms();
         let (bot, began_ms) = self.heir.take().unwrap_or_else(|| {
             let fail_at = self.endings.front().and_then(Ending::fail_at);
