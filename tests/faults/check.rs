@@ -9,6 +9,7 @@ use brigade::domain::record::{Part, State, StoredTurn};
 
 use super::chat::{self, Chat, is_status};
 use super::lives;
+use super::plan::Ending;
 use super::question::{Said, Wanted, words_in};
 use super::run::{Death, Run};
 use super::weather::SLOW_MOST_MS;
@@ -150,8 +151,13 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
     let copies: Vec<_> = standing.iter().filter(is_copy).collect();
     let last_ms = standing.iter().filter_map(|id| chat.shown_ms.get(id)).max().copied().unwrap_or(0);
     // A panic between a send and its confirmation ends the turn without a word of the message.
-    let allowed =
-        chat.uncertain_sends(said, last_ms).max(unsure_on_record(turn)) + usize::from(panicked(turn));
+    let allowed = |said: &&Said| {
+        let turn = chat.turn(said.turn);
+        let on_record = turn.map_or(0, unsure_on_record);
+        chat.uncertain_sends(said, last_ms).max(on_record) + usize::from(turn.is_some_and(panicked))
+    };
+    let same = chat.said.iter().filter(|other| other.number == said.number);
+    let allowed: usize = same.map(allowed).sum();
     if copies.len() > allowed {
         let what = format!(
             "messages {copies:?} show words of it and are not of its ledger {ledger:?}; {allowed} sends were uncertain"
@@ -248,7 +254,7 @@ fn fixed(chat: &Chat<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// Each /stop is answered, and ends at most one answer, which was asked for before.
+/// Each /stop is answered, and ends at most one answer in each life, which was asked for before.
 fn stops(chat: &Chat<'_>, found: &mut Found<'_>) {
     let asked: Vec<_> = chat.said.iter().filter(|said| said.wanted == Wanted::Stop).collect();
     let failed = asked.iter().filter(|said| chat.turn(said.turn).is_none_or(panicked)).count();
@@ -260,7 +266,12 @@ fn stops(chat: &Chat<'_>, found: &mut Found<'_>) {
     }
     let stopped: Vec<_> = chat.turns.iter().filter(|turn| turn.stopped).map(|turn| turn.id).collect();
     let last = asked.last().map(|said| said.turn.update);
-    if stopped.len() > asked.len() || stopped.iter().any(|turn| Some(turn.update) > last) {
+    // One that is on record as owed when the bot dies works again, on the turn that runs then.
+    let is_owed = |death: &&Death| {
+        death.ending == Some(Ending::Replaced) || asked.iter().any(|said| death.owed.contains_key(&said.turn))
+    };
+    let again = chat.deaths.iter().filter(is_owed).count();
+    if stopped.len() > asked.len() + again || stopped.iter().any(|turn| Some(turn.update) > last) {
         found.add("stops", None, format!("turns {stopped:?} were stopped"));
     }
 }
