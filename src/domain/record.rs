@@ -253,6 +253,12 @@ impl StoredTurn {
         }
     }
 
+    /// The turn that a `/stop` has stopped: it is put on record as `/stop 77:500000001` before it does.
+    pub fn stopped_turn(&self) -> Option<TurnId> {
+        let target = self.question().strip_prefix("/stop ")?;
+        target.parse().ok().filter(|_| self.kind == Kind::Stop)
+    }
+
     /// For how long Telegram still wants silence, in milliseconds, when it is `now_ms` (since 1970).
     ///
     /// The clock that wrote it down may have been wrong, and put right since: one that reads less than when

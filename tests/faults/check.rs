@@ -9,7 +9,6 @@ use brigade::domain::record::{Part, State, StoredTurn};
 
 use super::chat::{self, Chat, is_status};
 use super::lives;
-use super::plan::Ending;
 use super::question::{Said, Wanted, words_in};
 use super::run::{Death, Run};
 use super::weather::SLOW_MOST_MS;
@@ -254,7 +253,7 @@ fn fixed(chat: &Chat<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// Each /stop is answered, and ends at most one answer in each life, which was asked for before.
+/// Each /stop is answered, and ends at most one answer, which was asked for before.
 fn stops(chat: &Chat<'_>, found: &mut Found<'_>) {
     let asked: Vec<_> = chat.said.iter().filter(|said| said.wanted == Wanted::Stop).collect();
     let failed = asked.iter().filter(|said| chat.turn(said.turn).is_none_or(panicked)).count();
@@ -266,12 +265,7 @@ fn stops(chat: &Chat<'_>, found: &mut Found<'_>) {
     }
     let stopped: Vec<_> = chat.turns.iter().filter(|turn| turn.stopped).map(|turn| turn.id).collect();
     let last = asked.last().map(|said| said.turn.update);
-    // One that is on record as owed when the bot dies works again, on the turn that runs then.
-    let is_owed = |death: &&Death| {
-        death.ending == Some(Ending::Replaced) || asked.iter().any(|said| death.owed.contains_key(&said.turn))
-    };
-    let again = chat.deaths.iter().filter(is_owed).count();
-    if stopped.len() > asked.len() + again || stopped.iter().any(|turn| Some(turn.update) > last) {
+    if stopped.len() > asked.len() || stopped.iter().any(|turn| Some(turn.update) > last) {
         found.add("stops", None, format!("turns {stopped:?} were stopped"));
     }
 }
