@@ -24,6 +24,7 @@ use crate::edge::llm::chat_completions::{self, ChatCompletions};
 use crate::edge::store::mongo::MongoStore;
 use crate::edge::store::owner::Owner;
 use crate::edge::store::sqlite::SqliteStore;
+use crate::edge::store::watched::{Watch, Watched};
 use crate::edge::store::{Store, StoreError};
 use crate::edge::telegram::TelegramError;
 use crate::edge::telegram::bot_api::{BotApiClient, Webhook};
@@ -109,6 +110,7 @@ pub struct Server {
     api: BotApiClient,
     gate: Data<Gate>,
     store: Arc<dyn Store>,
+    watch: Watch,
     http: Option<ServerHandle>,
     poller: Option<JoinHandle<Result<(), TelegramError>>>,
     grace: Duration,
@@ -128,6 +130,9 @@ const CLAIM_EVERY: Duration = Duration::from_secs(2);
 /// Between two looks whether another process still serves the bot.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// When the store has had nothing to do for so long, it knows what Telegram has answered.
+const CALM: Duration = Duration::from_millis(50);
+
 /// For the store to take the last writes, when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -144,20 +149,22 @@ impl Server {
         };
         let (api, instructions) = (bot_api(config, secrets)?, instructions(config)?);
         model(config, secrets)?;
-        let store = open_store(config, secrets, WhenAway::Wait).await?;
+        let watch = Watch::default();
+        let store = watched_store(config, secrets, &watch).await?;
         let bot = until_reached("reach telegram", || api.get_me(), TelegramError::is_passing).await?;
         tracing::info!(bot = bot.id, "this is @{}", bot.username);
         let owner = Owner::this_process();
         alone(store.as_ref(), bot.id, &owner).await?;
         let claim = tokio::task::spawn_local(keep_claim(store.clone(), bot.id, owner.clone()));
         let settings = Settings::from_config(config, &bot, instructions);
-        let worlds = worlds(config, secrets, store.clone(), &api).await?;
+        let worlds = worlds(config, secrets, (store.clone(), &watch), &api).await?;
         let app = Shards::start(bot.id, worlds, &settings).await.map_err(ServerError::Shards)?;
         let gate = Gate::new(app.intake(), secret, body_limits(&config.http));
         let grace = Duration::from_millis(config.shutdown.grace_ms);
         let gate = Data::new(gate);
         let (http, poller, bot) = (None, None, bot.id);
-        let mut server = Self { app, api: api.clone(), gate, store, http, poller, grace, bot, owner, claim };
+        let mut server =
+            Self { app, api: api.clone(), gate, store, watch, http, poller, grace, bot, owner, claim };
         if let Err(error) = api.set_my_commands(&commands::MENU).await {
             tracing::warn!("the menu of commands can't be set: {error}");
         }
@@ -246,13 +253,11 @@ impl Server {
             tracing::info!("stopping: running turns may end within {:?}", self.grace);
             tokio::select! {
                 biased;
-                () = self.app.drain() => tracing::info!("stopped, nothing is owed"),
                 () = stop_at_once => tracing::warn!("stopped at once; what is owed is taken up at the next start"),
-                () = tokio::time::sleep(self.grace) => {
-                    tracing::warn!("stopped; turns that took too long are taken up at the next start");
-                }
+                () = self.finish() => {}
             }
         }
+        self.api.calls().close();
         if let Some(http) = self.http {
             http.stop(false).await;
         }
@@ -263,9 +268,31 @@ impl Server {
             let counted = tokio::time::timeout(LAST_WORDS, count_panic(self.store.as_ref(), self.bot)).await;
             tracing::debug!("the panic is counted in the turns that were being worked on: {counted:?}");
         }
+        self.watch.calls().close();
         let released = tokio::time::timeout(LAST_WORDS, self.store.release(self.bot, &self.owner)).await;
         tracing::debug!("another process may serve the bot: {released:?}");
         ended
+    }
+}
+
+impl Server {
+    /// Lets running turns end, or at least what they are telling Telegram: a part whose fate is not on
+    /// record may be sent again by the next process.
+    async fn finish(&self) {
+        tokio::select! {
+            biased;
+            () = self.app.drain() => tracing::info!("stopped, nothing is owed"),
+            () = tokio::time::sleep(self.grace) => {
+                tracing::warn!("stopped; turns that took too long are taken up at the next start");
+            }
+        }
+        self.api.calls().close();
+        let rest = async {
+            self.api.calls().rest(Duration::ZERO).await;
+            self.watch.calls().rest(CALM).await;
+        };
+        let rested = tokio::time::timeout(LAST_WORDS, rest).await;
+        tracing::debug!("what was under way is on record: {}", rested.is_ok());
     }
 }
 
@@ -281,7 +308,7 @@ async fn alone(store: &dyn Store, bot: i64, owner: &Owner) -> Result<(), StoreEr
             }
             Ok(false) => {}
             Err(error @ StoreError::Refused(_)) => return Err(error),
-            Err(error) => tracing::warn!("could not look whether another process serves this bot: {error}"),
+            Err(error) => tracing::debug!("could not look whether another process serves this bot: {error}"),
         }
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
@@ -362,7 +389,7 @@ fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerEr
 async fn worlds(
     config: &Config,
     secrets: &Secrets,
-    store: Arc<dyn Store>,
+    (store, watch): (Arc<dyn Store>, &Watch),
     api: &BotApiClient,
 ) -> Result<Vec<World>, ServerError> {
     let clock = wall_clock();
@@ -371,7 +398,7 @@ async fn worlds(
     let mut worlds = Vec::new();
     for shard in 0..config.runtime.shards() {
         let store = match &secrets.mongodb_uri {
-            Some(_) if shard > 0 => open_store(config, secrets, WhenAway::Wait).await?,
+            Some(_) if shard > 0 => watched_store(config, secrets, watch).await?,
             _ => store.clone(),
         };
         let model = Arc::new(model(config, secrets)?);
@@ -426,6 +453,15 @@ pub async fn open_store(
     until_reached("reach mongodb", || store.prepare(), is_away).await?;
     tracing::info!("turns are kept in mongodb, database {}", config.store.mongodb_database);
     Ok(Arc::new(store))
+}
+
+async fn watched_store(
+    config: &Config,
+    secrets: &Secrets,
+    watch: &Watch,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let store = open_store(config, secrets, WhenAway::Wait).await?;
+    Ok(Arc::new(Watched::new(store, watch.clone())))
 }
 
 fn body_limits(http: &Http) -> BodyLimits {

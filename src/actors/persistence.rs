@@ -248,7 +248,7 @@ fn until_taken<T: Send + 'static>(
         .retry(waits)
         .sleep(tokio::time::sleep)
         .when(|error| matches!(error, StoreError::Away(_)))
-        .notify(move |error, wait| tracing::warn!("could not {what}, trying again in {wait:?}: {error}"));
+        .notify(move |error, wait| tracing::debug!("could not {what}, trying again in {wait:?}: {error}"));
     Box::pin(attempts)
 }
 
@@ -300,8 +300,8 @@ impl Handler<Late> for Persistence {
                 }
                 return;
             }
+            tracing::debug!(%turn, "a part is sent before its attempt is on record: the store is away");
             self.store_is_late = true;
-            tracing::warn!(%turn, "a part is sent before its attempt is on record: the store is away");
             self.ledger_saved(turn);
         }
     }

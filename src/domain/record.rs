@@ -253,6 +253,21 @@ impl StoredTurn {
         }
     }
 
+    /// The turn that a `/stop` has stopped: it is put on record as `/stop 77:500000001` before it does.
+    pub fn stopped_turn(&self) -> Option<TurnId> {
+        let target = self.question().strip_prefix("/stop ")?;
+        target.parse().ok().filter(|_| self.kind == Kind::Stop)
+    }
+
+    /// For how long Telegram still wants silence, in milliseconds, when it is `now_ms` (since 1970).
+    ///
+    /// The clock that wrote it down may have been wrong, and put right since: one that reads less than when
+    /// the turn was accepted says nothing, and would have the chat wait for hours.
+    pub fn closed_for_ms(&self, now_ms: i64) -> u64 {
+        let now_ms = now_ms.max(self.timings.accepted_at_ms);
+        self.closed_until_ms.and_then(|until| u64::try_from(until.saturating_sub(now_ms)).ok()).unwrap_or(0)
+    }
+
     /// The conversation it belongs to.
     pub fn key(&self) -> ChatKey {
         ChatKey { bot: self.bot, chat: self.chat, topic: self.topic }
@@ -346,5 +361,17 @@ mod tests {
         for state in [State::Accepted, State::Answered, State::Delivered, State::Failed] {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }
+    }
+
+    #[test]
+    fn a_window_is_no_longer_than_a_clock_that_was_put_right_can_explain() {
+        let key = ChatKey { bot: 1, chat: 2, topic: None };
+        let mut turn = crate::testing::turn(key, 1, "Hello");
+        let accepted = turn.timings.accepted_at_ms;
+        assert_eq!(turn.closed_for_ms(accepted), 0);
+        turn.closed_until_ms = Some(accepted + 20_000);
+        let hour_ms = 3_600_000;
+        let left = [0, 5_000, 20_000, hour_ms, -hour_ms].map(|later| turn.closed_for_ms(accepted + later));
+        assert_eq!(left, [20_000, 15_000, 0, 0, 20_000]);
     }
 }

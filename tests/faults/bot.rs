@@ -16,6 +16,8 @@ pub struct Bot {
 pub struct Lives {
     folder: PathBuf,
     settings: Vec<(String, String)>,
+    /// Where a webhook may be: two lives at once can't have the same.
+    ports: Option<[u16; 2]>,
     /// Lives so far.
     pub count: usize,
 }
@@ -25,9 +27,14 @@ const FAMILIES: [&str; 7] =
     ["TELEGRAM_", "OPENAI_", "MONGODB_", "BRIGADE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 
 impl Lives {
-    /// Lives in `folder`, each with these settings.
-    pub fn new(folder: &Path, settings: Vec<(String, String)>) -> Self {
-        Self { folder: folder.to_owned(), settings, count: 0 }
+    /// Lives in `folder`, each with these settings, that get updates at `ports`, or ask for them.
+    pub fn new(folder: &Path, settings: Vec<(String, String)>, ports: Option<[u16; 2]>) -> Self {
+        Self { folder: folder.to_owned(), settings, ports, count: 0 }
+    }
+
+    /// The next life listens elsewhere: this one is still there.
+    pub fn move_on(&mut self) {
+        self.ports.iter_mut().for_each(|ports| ports.swap(0, 1));
     }
 
     /// Where life number `life` (from 1) wrote this: `flow` or `log`.
@@ -47,14 +54,29 @@ impl Lives {
             }
         }
         command.current_dir(&self.folder).args(["serve", "--flow"]).envs(self.settings.iter().cloned());
+        if let Some([port, _]) = self.ports {
+            command.env("PORT", port.to_string());
+            command.env("TELEGRAM_WEBHOOK_URL", format!("http://127.0.0.1:{port}"));
+        }
         command.envs(fail_at.map(|at| (failpoint::VARIABLE, at)));
         command.stdin(Stdio::null()).stdout(file("flow")).stderr(file("log"));
         Bot { child: command.spawn().expect("the binary starts") }
     }
 
-    /// Whether the newest life listens for signals: it does before it says its first word.
-    pub fn listens(&self) -> bool {
-        !self.log(self.count).is_empty()
+    /// Whether a life listens for signals: it does before it says its first word.
+    pub fn listens(&self, life: usize) -> bool {
+        !self.log(life).is_empty()
+    }
+
+    /// Whether a life takes updates.
+    pub fn serves(&self, life: usize) -> bool {
+        let log = self.log(life);
+        log.contains("polling for updates") || log.contains("telegram sends updates to")
+    }
+
+    /// Whether a life waits for the end of the one before.
+    pub fn waits(&self, life: usize) -> bool {
+        self.log(life).contains("another process serves this bot")
     }
 
     /// What the life number `life` logged.
@@ -95,7 +117,7 @@ pub fn signal(process: u32, name: &str) {
     let _ended = sent.expect("kill starts");
 }
 
-/// A port that was free a moment ago. Every life listens on it, so that a webhook stays where it is.
+/// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on 127.0.0.1");
     listener.local_addr().expect("the address of a listener").port()

@@ -38,20 +38,20 @@ pub struct Chat<'a> {
 
 /// All chats, by their number.
 pub async fn all(run: &Run) -> Vec<Chat<'_>> {
-    let mut turns: BTreeMap<i64, Vec<StoredTurn>> = BTreeMap::new();
+    let mut turns: BTreeMap<ChatKey, Vec<StoredTurn>> = BTreeMap::new();
     for turn in run.stage.turns().await {
-        turns.entry(turn.chat).or_default().push(turn);
+        turns.entry(turn.key()).or_default().push(turn);
     }
     let calls = run.sandbox.world().calls();
-    let mut shown = shown(run);
+    let shown = shown(run);
     (0..CHATS)
         .map(key_of)
         .map(|key| Chat {
             key,
             said: run.said.iter().filter(|said| said.key == key).collect(),
-            turns: turns.remove(&key.chat).unwrap_or_default(),
-            standing: standing(run, key.chat),
-            shown_ms: shown.remove(&key.chat).unwrap_or_default(),
+            turns: turns.remove(&key).unwrap_or_default(),
+            standing: standing(run, key),
+            shown_ms: shown.get(&key.chat).cloned().unwrap_or_default(),
             unanswered_ms: calls
                 .iter()
                 .filter(|call| is_unanswered(call, key))
@@ -74,9 +74,9 @@ fn shown(run: &Run) -> HashMap<i64, HashMap<i64, u64>> {
     shown
 }
 
-fn standing(run: &Run, chat: i64) -> Vec<SeenMessage> {
-    let mut messages = run.sandbox.world().view(BOT, chat);
-    messages.retain(|message| message.author == Author::Bot);
+fn standing(run: &Run, key: ChatKey) -> Vec<SeenMessage> {
+    let mut messages = run.sandbox.world().view(BOT, key.chat);
+    messages.retain(|message| message.author == Author::Bot && message.topic == key.topic);
     messages
 }
 

@@ -1,7 +1,9 @@
 //! What never happens, asked of what a run has left.
 
 use brigade::domain::chat::Role;
-use brigade::domain::commands::{BEGUN_AGAIN, HELP, MAYBE_LOST, RESTARTED};
+use brigade::domain::commands::{
+    BEGUN_AGAIN, HELP, MAYBE_LOST, NOTHING_TO_RETRY, NOTHING_TO_STOP, RESTARTED, STOPPED,
+};
 use brigade::domain::ids::TurnId;
 use brigade::domain::record::{Part, State, StoredTurn};
 
@@ -39,6 +41,7 @@ pub async fn all(run: &Run) -> Vec<Breach> {
         order(&chat, &mut found);
         told(&chat, &mut found);
         fixed(&chat, &mut found);
+        stops(&chat, &mut found);
         left_behind(&chat, &mut found);
         begun_again(&chat, &mut found);
     }
@@ -88,13 +91,19 @@ fn on_record(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
         (_, State::Accepted | State::Answered) => {
             return found.add("ended", id, format!("it is still {:?}", turn.state));
         }
-        (Wanted::Answer(_) | Wanted::Fixed(_), State::Failed) if !panicked => {
+        (Wanted::Answer(_) | Wanted::Fixed(_) | Wanted::Stop, State::Failed) if !panicked => {
             found.add("delivered", id, format!("it failed: {:?}", turn.failure));
         }
-        (Wanted::Failure, State::Delivered) => found.add("failed", id, "it is delivered".to_owned()),
+        (Wanted::Failure, State::Delivered) if !turn.stopped => {
+            found.add("failed", id, "it is delivered".to_owned())
+        }
         _ => {}
     }
     match (&said.wanted, answer(turn)) {
+        (Wanted::Answer(wanted), Some(stored)) if turn.stopped && !wanted.starts_with(stored) => {
+            found.add("whole", id, format!("it was stopped, and stored is {stored:?}"));
+        }
+        _ if turn.stopped => {}
         (Wanted::Answer(wanted), Some(stored)) if wanted != stored => {
             found.add("whole", id, format!("stored is {stored:?}"));
         }
@@ -126,18 +135,30 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
     {
         let wanted: Vec<_> = words_in(stored).map(|(_, at)| at).collect();
         let noted = turn.delivery.iter().any(|part| part.uncertain);
-        let is_shown = if noted { is_in_order(&words, &wanted) } else { words == wanted };
+        let is_shown = match noted {
+            true => is_in_order(&words, &wanted),
+            // An edit that Telegram did not answer before the stop may show more than is known.
+            false if turn.stopped => words.starts_with(&wanted),
+            false => words == wanted,
+        };
         if !is_shown {
             let what = format!("its messages {ledger:?} show the words {}", spans(&words));
             found.add("shown", Some(turn.id), what);
         }
     }
-    let is_copy = |id: &&i64| !ledger.contains(id) && !chat.was_kept_off_record(**id);
+    // Another turn that asked the same again shows the same words.
+    let is_ledgered = |id: i64| chat.turns.iter().any(|turn| Chat::ledger(turn).contains(&id));
+    let is_copy = |id: &&i64| !is_ledgered(**id) && !chat.was_kept_off_record(**id);
     let copies: Vec<_> = standing.iter().filter(is_copy).collect();
     let last_ms = standing.iter().filter_map(|id| chat.shown_ms.get(id)).max().copied().unwrap_or(0);
     // A panic between a send and its confirmation ends the turn without a word of the message.
-    let allowed =
-        chat.uncertain_sends(said, last_ms).max(unsure_on_record(turn)) + usize::from(panicked(turn));
+    let allowed = |said: &&Said| {
+        let turn = chat.turn(said.turn);
+        let on_record = turn.map_or(0, unsure_on_record);
+        chat.uncertain_sends(said, last_ms).max(on_record) + usize::from(turn.is_some_and(panicked))
+    };
+    let same = chat.said.iter().filter(|other| other.number == said.number);
+    let allowed: usize = same.map(allowed).sum();
     if copies.len() > allowed {
         let what = format!(
             "messages {copies:?} show words of it and are not of its ledger {ledger:?}; {allowed} sends were uncertain"
@@ -216,13 +237,13 @@ fn told_between(chat: &Chat<'_>, failed: &[&StoredTurn], (from, to): (i64, i64),
 
 /// A text that says how a turn ended.
 fn is_notice(text: &str) -> bool {
-    let other = [HELP, RESTARTED, BEGUN_AGAIN, MAYBE_LOST];
+    let other = [HELP, RESTARTED, NOTHING_TO_RETRY, STOPPED, NOTHING_TO_STOP, BEGUN_AGAIN, MAYBE_LOST];
     !is_status(text) && !other.contains(&text) && words_in(text).next().is_none()
 }
 
 /// Commands are answered, and no more often than somebody could not know it.
 fn fixed(chat: &Chat<'_>, found: &mut Found<'_>) {
-    for text in [HELP, RESTARTED] {
+    for text in [HELP, RESTARTED, NOTHING_TO_RETRY] {
         let asked: Vec<_> = chat.said.iter().filter(|said| said.wanted == Wanted::Fixed(text)).collect();
         let is_failed = |said: &&&&Said| chat.turn(said.turn).is_none_or(|turn| turn.state == State::Failed);
         let failed = asked.iter().filter(is_failed).count();
@@ -231,6 +252,23 @@ fn fixed(chat: &Chat<'_>, found: &mut Found<'_>) {
         if shown + failed < asked.len() || shown > asked.len() + uncertain {
             found.add("fixed", None, format!("{shown} times {text:?} for {} commands", asked.len()));
         }
+    }
+}
+
+/// Each /stop is answered, and ends at most one answer, which was asked for before.
+fn stops(chat: &Chat<'_>, found: &mut Found<'_>) {
+    let asked: Vec<_> = chat.said.iter().filter(|said| said.wanted == Wanted::Stop).collect();
+    let failed = asked.iter().filter(|said| chat.turn(said.turn).is_none_or(panicked)).count();
+    let is_answer = |text: &str| text == STOPPED || text == NOTHING_TO_STOP;
+    let shown = chat.standing.iter().filter(|message| is_answer(&message.text)).count();
+    let uncertain = chat.unanswered_ms.len() + chat.deaths.len();
+    if shown + failed < asked.len() || shown > asked.len() + uncertain {
+        found.add("stops", None, format!("{} times /stop was said, and {shown} times answered", asked.len()));
+    }
+    let stopped: Vec<_> = chat.turns.iter().filter(|turn| turn.stopped).map(|turn| turn.id).collect();
+    let last = asked.last().map(|said| said.turn.update);
+    if stopped.len() > asked.len() || stopped.iter().any(|turn| Some(turn.update) > last) {
+        found.add("stops", None, format!("turns {stopped:?} were stopped"));
     }
 }
 

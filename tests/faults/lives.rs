@@ -27,10 +27,10 @@ fn tools(run: &Run, breaches: &mut Vec<Breach>) {
 fn windows(run: &Run, breaches: &mut Vec<Breach>) {
     let windows = run.sandbox.world().flood_windows(BOT);
     for call in run.sandbox.world().calls().iter().filter(|call| call.inside_window) {
-        let began_ms = began_ms(run, call);
+        let serves_ms = serves_ms(run, call);
         let knew = windows.iter().any(|window| {
             let inside = window.opened_ms <= call.at_ms && call.at_ms <= window.until_ms;
-            inside && window.chat == call.chat && window.opened_ms >= began_ms
+            inside && window.chat == call.chat && window.opened_ms >= serves_ms
         });
         if knew {
             let what = format!("{} at {} ms, inside a window", call.method, call.at_ms);
@@ -39,9 +39,9 @@ fn windows(run: &Run, breaches: &mut Vec<Breach>) {
     }
 }
 
-fn began_ms(run: &Run, call: &CallRecord) -> u64 {
+fn serves_ms(run: &Run, call: &CallRecord) -> u64 {
     let of_life = run.deaths.iter().find(|death| call.at_ms <= death.at_ms);
-    of_life.map_or(0, |death| death.began_ms)
+    of_life.map_or(0, |death| death.serves_ms)
 }
 
 /// Nobody panicked who was not told to, and whoever was told to stop did so in order.
@@ -56,7 +56,7 @@ fn ends(run: &Run, breaches: &mut Vec<Breach>) {
         }
     }
     for (position, death) in run.deaths.iter().enumerate() {
-        let told = matches!(death.ending, None | Some(Ending::Told { .. }));
+        let told = matches!(death.ending, None | Some(Ending::Told { .. } | Ending::Replaced));
         if told && death.status.code() != Some(0) {
             let what = format!("life {} was told to stop and ended with {}", position + 1, death.status);
             breaches.push(Breach { rule: "stop", chat: None, turn: None, what });

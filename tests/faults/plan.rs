@@ -120,7 +120,8 @@ impl Plan {
         let mut random = Random::new(self.seed, 2);
         let most = (self.share() as u64 / 4).clamp(2, 25);
         let mut endings: Vec<_> = STEPS.iter().map(|step| Ending::at(step, most, &mut random)).collect();
-        while endings.len() < self.kills.max(STEPS.len()) {
+        endings.push(Ending::Replaced);
+        while endings.len() < self.kills.max(STEPS.len() + 1) {
             endings.push(Ending::drawn(most, &mut random));
         }
         for last in (1..endings.len()).rev() {
@@ -142,6 +143,8 @@ pub enum Ending {
     Panicked(String),
     /// SIGTERM; twice, or once.
     Told { twice: bool },
+    /// SIGTERM when the next life waits for its place, as a deployment does it.
+    Replaced,
 }
 
 impl Ending {
@@ -160,7 +163,8 @@ impl Ending {
                 let step = random.one_of(&STEPS);
                 Self::Panicked(format!("{step}:{}:panic", random.within(1, most)))
             }
-            _ => Self::Told { twice: random.below(3) == 0 },
+            8 => Self::Told { twice: random.below(3) == 0 },
+            _ => Self::Replaced,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What people say, so that every word of every answer can be told from all others.
 
+use brigade::domain::commands::{HELP, NOTHING_TO_RETRY, RESTARTED};
 use brigade::domain::ids::{ChatKey, TurnId};
 
 use super::plan::Random;
@@ -10,6 +11,8 @@ pub const BOT: i64 = 77;
 pub const CHATS: usize = 50;
 /// Where a stream breaks off, in characters.
 const BREAK_CHARS: usize = 500;
+/// The topic in a group that has one.
+const TOPIC: i32 = 11;
 /// Whoever writes in a group.
 const MEMBER: i64 = 42;
 
@@ -20,7 +23,7 @@ pub struct Said {
     pub turn: TurnId,
     /// Where.
     pub key: ChatKey,
-    /// Its place among what was said there.
+    /// The number of the question there that it asks.
     pub number: usize,
     /// What is to come of it.
     pub wanted: Wanted,
@@ -40,20 +43,28 @@ pub enum Wanted {
     BrokenOff(String),
     /// A command's fixed text.
     Fixed(&'static str),
+    /// An answer that is on its way ends where it is, or there is none.
+    Stop,
 }
 
 /// The `number`-th thing said in a chat.
 pub struct Question {
     /// The words.
     pub text: String,
+    /// The number of the question that is answered: of an earlier one, when that is asked again.
+    pub number: usize,
     /// What is to come of them.
     pub wanted: Wanted,
 }
 
-/// The conversation number `chat`: one in ten is a group's.
+/// The conversation number `chat`: one in ten is a group's, and one a topic in the same group.
 pub fn key_of(chat: usize) -> ChatKey {
     let id = 7_000_001 + chat as i64;
-    ChatKey { bot: BOT, chat: if chat % 10 == 9 { -id } else { id }, topic: None }
+    match chat % 10 {
+        8 => ChatKey { bot: BOT, chat: -(id + 1), topic: Some(TOPIC) },
+        9 => ChatKey { bot: BOT, chat: -id, topic: None },
+        _ => ChatKey { bot: BOT, chat: id, topic: None },
+    }
 }
 
 /// Who speaks there.
@@ -76,20 +87,22 @@ pub fn words_in(text: &str) -> impl Iterator<Item = (usize, usize)> {
 }
 
 impl Question {
-    /// Draws one.
-    pub fn drawn(chat: usize, number: usize, random: &mut Random) -> Self {
+    /// Draws one; `last` is the last that was asked in this session.
+    pub fn drawn(chat: usize, number: usize, last: Option<&Self>, random: &mut Random) -> Self {
         let head = format!("question {number} #gap=2 #delta={}", random.within(20, 60));
         match random.below(100) {
-            0..4 => Self::command("/help", brigade::domain::commands::HELP),
-            4..7 => Self::command("/restart", brigade::domain::commands::RESTARTED),
+            0..4 => Self::command("/help", number, HELP),
+            4..7 => Self::command("/restart", number, RESTARTED),
+            13..18 => Self { text: "/stop".to_owned(), number, wanted: Wanted::Stop },
+            18..23 => Self::again(number, last),
             7..11 => {
                 let how = random.one_of(&["#fail=400", "#fail=context", "#fail=500", "#empty", "#garbage"]);
-                Self { text: format!("{head} #first=20 {how}"), wanted: Wanted::Failure }
+                Self { text: format!("{head} #first=20 {how}"), number, wanted: Wanted::Failure }
             }
             11..13 => {
                 let words = answer(chat, number, 90);
                 let text = format!("{head} #first=20 #tool=1 #break={BREAK_CHARS} #say={words}");
-                Self { text, wanted: Wanted::BrokenOff(words.chars().take(BREAK_CHARS).collect()) }
+                Self { text, number, wanted: Wanted::BrokenOff(words.chars().take(BREAK_CHARS).collect()) }
             }
             _ => Self::answered(&head, chat, number, random),
         }
@@ -101,11 +114,32 @@ impl Question {
         let first_ms = random.one_of(&[20, 20, 20, 20, 20, 20, 20, 700]);
         let tools = random.one_of(&["", "", "", "#tool=1", "#tool=2", "#tool=1 #tools=2"]);
         let text = format!("{head} #first={first_ms} {tools} #say={words}");
-        Self { text, wanted: Wanted::Answer(words) }
+        Self { text, number, wanted: Wanted::Answer(words) }
     }
 
-    fn command(text: &str, fixed: &'static str) -> Self {
-        Self { text: text.to_owned(), wanted: Wanted::Fixed(fixed) }
+    fn command(text: &str, number: usize, fixed: &'static str) -> Self {
+        Self { text: text.to_owned(), number, wanted: Wanted::Fixed(fixed) }
+    }
+
+    /// The last question once more. One with tools has them run again, with the same names, which the
+    /// checks would take for a tool that ran twice: it is not asked again.
+    fn again(number: usize, last: Option<&Self>) -> Self {
+        match last {
+            None => Self::command("/retry", number, NOTHING_TO_RETRY),
+            Some(last) if last.text.contains("#tool") => Self::command("/help", number, HELP),
+            Some(last) => {
+                Self { text: "/retry".to_owned(), number: last.number, wanted: last.wanted.clone() }
+            }
+        }
+    }
+
+    /// The last question of a session after this one.
+    pub fn last_after(self, last: Option<Self>) -> Option<Self> {
+        match self.text.as_str() {
+            "/restart" => None,
+            text if text.starts_with('/') => last,
+            _ => Some(self),
+        }
     }
 }
 

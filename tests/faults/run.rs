@@ -12,7 +12,7 @@ use brigade::sandbox::telegram::updates::Retry;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::bot::{Bot, Lives};
+use super::bot::{Bot, Lives, free_port};
 use super::check;
 use super::plan::{Ending, Kind, Plan, Random};
 use super::question::{BOT, CHATS, Question, Said, key_of, user_in};
@@ -27,6 +27,10 @@ const IN_FLIGHT: usize = 80;
 const FEW_IN_FLIGHT: usize = 12;
 /// How long nothing may move at the end before what is owed counts as lost.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// One life in so many begins while the store is away.
+const AWAY_EVERY: usize = 12;
+/// For so long, in milliseconds.
+const AWAY_MS: u64 = 3_000;
 /// How long a life may outlast its share of the turns when its step does not come.
 const STEP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -36,11 +40,13 @@ pub struct Death {
     pub at_ms: u64,
     /// When the life began.
     pub began_ms: u64,
+    /// When the life before had ended.
+    pub serves_ms: u64,
     /// How it was to end.
     pub ending: Option<Ending>,
     /// How it ended.
     pub status: ExitStatus,
-    /// The turns that were owed.
+    /// The turns that were owed; not known where the next life took them up at once.
     pub owed: HashMap<TurnId, Owed>,
 }
 
@@ -69,7 +75,10 @@ pub struct Run {
     /// Where the bot ran.
     pub folder: TempDir,
     bot: Option<Bot>,
+    /// The next life, which has begun, and when.
+    heir: Option<(Bot, u64)>,
     began_ms: u64,
+    serves_ms: u64,
     endings: VecDeque<Ending>,
     /// When the life has had its share of the turns, and it is time for its end.
     due: Option<Instant>,
@@ -77,6 +86,8 @@ pub struct Run {
     pub weather: Weather,
     random: Random,
     numbers: Vec<usize>,
+    /// The last question in each chat's session.
+    asked: Vec<Option<Question>>,
     owed: usize,
     began: Instant,
     /// When the progress was last shown.
@@ -102,22 +113,26 @@ impl Run {
         let options = Options { retry, open_chats: true, ..Options::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         let settings = settings::all(&plan, &sandbox, &stage);
+        let ports = (plan.kind == Kind::Sqlite).then(|| [free_port(), free_port()]);
         let weather = Weather::begin(&plan, &sandbox);
         Some(Self {
             plan,
             said: Vec::new(),
             deaths: Vec::new(),
-            lives: Lives::new(folder.path(), settings),
+            lives: Lives::new(folder.path(), settings, ports),
             sandbox,
             stage,
             folder,
             bot: None,
+            heir: None,
             began_ms: 0,
+            serves_ms: 0,
             endings: plan.endings(),
             due: None,
             weather,
             random: Random::new(plan.seed, 4),
             numbers: vec![0; CHATS],
+            asked: (0..CHATS).map(|_| None).collect(),
             owed: 0,
             began: Instant::now(),
             told_s: 0,
@@ -164,17 +179,26 @@ impl Run {
         let chat = self.random.below(CHATS as u64) as usize;
         let number = self.numbers[chat];
         self.numbers[chat] += 1;
-        let question = Question::drawn(chat, number, &mut self.random);
+        let last = self.asked[chat].take();
+        let question = Question::drawn(chat, number, last.as_ref(), &mut self.random);
         let key = key_of(chat);
         let update = self.sandbox.say(key, user_in(key), &question.text);
-        let (at_ms, wanted) = (self.sandbox.world().now_ms(), question.wanted);
+        let (at_ms, number, wanted) =
+            (self.sandbox.world().now_ms(), question.number, question.wanted.clone());
         self.said.push(Said { turn: TurnId { bot: BOT, update }, key, number, wanted, at_ms });
+        self.asked[chat] = question.last_after(last);
     }
 
     fn live(&mut self) {
-        let fail_at = self.endings.front().and_then(Ending::fail_at);
-        self.began_ms = self.sandbox.world().now_ms();
-        self.bot = Some(self.lives.begin(fail_at));
+        if self.heir.is_none() && self.deaths.len() % AWAY_EVERY == 3 && !self.endings.is_empty() {
+            self.weather.begin_outage(AWAY_MS, &self.sandbox, &mut self.stage);
+        }
+        let now_ms = self.sandbox.world().now_ms();
+        let (bot, began_ms) = self.heir.take().unwrap_or_else(|| {
+            let fail_at = self.endings.front().and_then(Ending::fail_at);
+            (self.lives.begin(fail_at), now_ms)
+        });
+        (self.bot, self.began_ms, self.serves_ms) = (Some(bot), began_ms, now_ms);
         self.due = None;
     }
 
@@ -188,7 +212,9 @@ impl Run {
         let due = *self.due.get_or_insert_with(|| Instant::now() + patience(ending));
         let Some(bot) = self.bot.as_mut().filter(|_| Instant::now() >= due) else { return };
         match ending {
-            Ending::Told { .. } if !self.lives.listens() => {}
+            Ending::Told { .. } if !self.lives.listens(self.deaths.len() + 1) => {}
+            Ending::Replaced if !self.lives.serves(self.deaths.len() + 1) => {}
+            Ending::Replaced => self.replace(),
             Ending::Told { twice } => {
                 bot.signal("TERM");
                 if *twice {
@@ -200,15 +226,44 @@ impl Run {
         }
     }
 
+    /// The next life begins, and when it waits for its place, this one is told to stop.
+    fn replace(&mut self) {
+        let Some(bot) = &self.bot else { return };
+        if self.heir.is_none() {
+            self.lives.move_on();
+            let fail_at = self.endings.get(1).and_then(Ending::fail_at);
+            self.heir = Some((self.lives.begin(fail_at), self.sandbox.world().now_ms()));
+        } else if self.lives.waits(self.lives.count) {
+            bot.signal("TERM");
+            self.due = Some(Instant::now() + Duration::from_secs(3_600));
+        }
+    }
+
     /// What was on record is read before the next life can change it.
     async fn died(&mut self, status: ExitStatus) {
         let at_ms = self.sandbox.world().now_ms();
         self.weather.end_outage(&self.sandbox, &mut self.stage);
-        let unfinished = if self.stage.can_be_read() { self.stage.unfinished().await } else { Vec::new() };
+        // Nobody may change it meanwhile.
+        let frozen = self.heir.is_none() && self.stage.can_be_read();
+        let unfinished = if frozen { self.unfinished_at_rest().await } else { Vec::new() };
         let owed = |turn: StoredTurn| (turn.id, Owed { state: turn.state, ledger: turn.delivery });
         let owed = unfinished.into_iter().map(owed).collect();
         let ending = self.endings.pop_front();
-        self.deaths.push(Death { at_ms, began_ms: self.began_ms, ending, status, owed });
+        let (began_ms, serves_ms) = (self.began_ms, self.serves_ms);
+        self.deaths.push(Death { at_ms, began_ms, serves_ms, ending, status, owed });
+    }
+
+    /// What is owed when the writes that the dead had sent are done, too.
+    async fn unfinished_at_rest(&self) -> Vec<StoredTurn> {
+        let mut before = self.stage.unfinished().await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = self.stage.unfinished().await;
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
     }
 
     async fn look(&mut self) {
@@ -261,7 +316,7 @@ impl Run {
         let Some(mut bot) = self.bot.take() else { return };
         let mut told = false;
         for _ in 0..500 {
-            if !told && self.lives.listens() {
+            if !told && self.lives.listens(self.lives.count) {
                 told = true;
                 bot.signal("TERM");
             }

@@ -2,21 +2,17 @@
 
 use brigade::sandbox::server::Sandbox;
 
-use super::bot::free_port;
 use super::plan::{Kind, Plan};
 use super::store::Stage;
 
 /// What the bot of a run is told.
 pub fn all(plan: &Plan, sandbox: &Sandbox, stage: &Stage) -> Vec<(String, String)> {
-    let port = free_port();
     let mut settings: Vec<_> = FAST.iter().map(|(name, value)| own(name, value)).collect();
     settings.extend(plan.settings().iter().map(|(name, value)| own(name, value)));
     settings.extend(stage.settings());
     settings.push(own("TELEGRAM_API_URL", &sandbox.telegram_url));
     settings.push(own("OPENAI_BASE_URL", &sandbox.model_url));
     if plan.kind == Kind::Sqlite {
-        settings.push(own("PORT", &port.to_string()));
-        settings.push(own("TELEGRAM_WEBHOOK_URL", &format!("http://127.0.0.1:{port}")));
         settings.push(own("TELEGRAM_WEBHOOK_SECRET", "hookWord"));
     }
     settings

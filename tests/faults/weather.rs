@@ -85,12 +85,17 @@ impl Weather {
         }
         if self.away_until.is_none() && self.outages.last().is_some_and(|at| said >= *at) {
             self.outages.pop();
-            self.away.push(Outage { from_ms: sandbox.world().now_ms(), to_ms: u64::MAX });
-            stage.go_away();
             // Longer than the embedded store waits for its file, one time in two.
-            let ms = if self.away.len() % 2 == 1 { 6_000 } else { self.random.within(300, 2_000) };
-            self.away_until = Some(Instant::now() + Duration::from_millis(ms));
+            let ms = if self.away.len().is_multiple_of(2) { 6_000 } else { self.random.within(300, 2_000) };
+            self.begin_outage(ms, sandbox, stage);
         }
+    }
+
+    /// The store is away for so many milliseconds.
+    pub fn begin_outage(&mut self, ms: u64, sandbox: &Sandbox, stage: &mut Stage) {
+        self.away.push(Outage { from_ms: sandbox.world().now_ms(), to_ms: u64::MAX });
+        stage.go_away();
+        self.away_until = Some(Instant::now() + Duration::from_millis(ms));
     }
 
     /// The store comes back, when it was away.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
 
+use crate::domain::chat::ChatMessage;
 use crate::domain::commands;
 use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
@@ -25,7 +26,7 @@ use crate::failpoint;
 use crate::messages::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, AttemptFailed, ChunkDelivered, DeliverySaved,
     DiscardRest, HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, RemarkMade,
-    SaveDelivery, StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
+    SaveDelivery, SaveMessages, StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
 };
 use crate::port::{Port, Station};
 
@@ -132,18 +133,27 @@ impl Conversation {
     }
 
     fn stop(&mut self, stop: &StoredTurn, ctx: &mut Context<Self>) {
-        // A button stops the answer under which it stood, and no other.
+        // A button stops the answer under which it stood, and no other; a command that has stopped one
+        // before a restart stops no other either.
         let draft: Option<i64> = stop.question().parse().ok().filter(|_| stop.kind == Kind::StopDraft);
+        let target = stop.stopped_turn();
         let meant = |running: &&mut Running| {
-            running.is_stoppable() && draft.is_none_or(|draft| running.stored.id.owns_draft(draft))
+            running.is_stoppable()
+                && draft.is_none_or(|draft| running.stored.id.owns_draft(draft))
+                && target.is_none_or(|target| running.stored.id == target)
         };
         let Some(running) = self.running.as_mut().filter(meant) else {
-            let notice = (stop.kind == Kind::Stop).then_some(commands::NOTHING_TO_STOP);
+            let notice = if target.is_some() { commands::STOPPED } else { commands::NOTHING_TO_STOP };
+            let notice = (stop.kind == Kind::Stop).then_some(notice);
             return self.end_aside(stop, State::Delivered, None, notice);
         };
         running.cancel_call(ctx);
         running.stopped = true;
         let turn = running.stored.id;
+        if stop.kind == Kind::Stop && target.is_none() {
+            let messages = vec![ChatMessage::user(format!("/stop {turn}"))];
+            self.ports.save_messages.tell_if_there(SaveMessages { key: self.key, turn: stop.id, messages });
+        }
         self.ports.discard_rest.tell_if_there(DiscardRest { turn });
         self.end(State::Delivered, None, None, true);
         self.end_aside(stop, State::Delivered, None, Some(commands::STOPPED));
@@ -155,8 +165,7 @@ impl Conversation {
         if turn.state == State::Accepted {
             turn.status.extend(turn.delivery.iter().filter_map(|part| part.message_id));
         }
-        let closed_for_ms = turn.closed_until_ms.map_or(0, |until| until - self.with.clock.now_ms());
-        let closed_for_ms = u64::try_from(closed_for_ms).unwrap_or(0);
+        let closed_for_ms = turn.closed_for_ms(self.with.clock.now_ms());
         let growing = turn.delivery.last().filter(|_| turn.state == State::Answered);
         let growing = growing.filter(|part| part.grows).and_then(|part| part.message_id);
         if turn.status.is_empty() && growing.is_none() && closed_for_ms == 0 {

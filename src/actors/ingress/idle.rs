@@ -12,7 +12,7 @@ impl Ingress {
         let now = Instant::now();
         self.idle.push_back((now, key));
         self.idle_since.insert(key, now);
-        if self.idle_timer.is_none() && self.draining.is_none() {
+        if self.idle_timer.is_none() && !self.is_stopping {
             self.idle_timer = Some(ctx.run_later(self.settings.idle, Self::put_away));
         }
     }

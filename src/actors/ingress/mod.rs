@@ -16,7 +16,7 @@ use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Kind, NewTurn, StoredTurn, User};
 use crate::domain::time::Clock;
 use crate::edge::intake::Verdict;
-use crate::edge::store::Recorded;
+use crate::edge::store::{Recorded, StoreError};
 use crate::edge::telegram::update::{Content, Message, StoppedDraft, Update};
 use crate::failpoint;
 use crate::messages::{
@@ -98,6 +98,8 @@ pub struct Ingress {
     owed: VecDeque<StoredTurn>,
     /// How many of them there are in each conversation.
     owed_in_chat: HashMap<ChatKey, usize>,
+    is_stopping: bool,
+    /// Who waits until nothing is in flight.
     draining: Option<oneshot::Sender<()>>,
     /// Conversations by when a last turn of theirs ended, each time that one did.
     idle: VecDeque<(Instant, ChatKey)>,
@@ -121,6 +123,7 @@ impl Ingress {
             in_chat: HashMap::new(),
             owed: VecDeque::new(),
             owed_in_chat: HashMap::new(),
+            is_stopping: false,
             draining: None,
             idle: VecDeque::new(),
             idle_since: HashMap::new(),
@@ -134,7 +137,7 @@ impl Ingress {
             Ok(turn) => turn,
             Err(why) => return answer(verdict, Verdict::Ignored(why)),
         };
-        if self.draining.is_some() {
+        if self.is_stopping {
             return answer(verdict, Verdict::Stopping);
         }
         if asks_the_model(turn.kind) && (self.is_full() || self.is_full_in(turn.key)) {
@@ -219,14 +222,13 @@ impl Ingress {
     /// Has a turn begin, behind those of its chat that are owed.
     fn accept(&mut self, turn: StoredTurn) {
         let key = turn.key();
-        if self.in_flight.insert(turn.id, key).is_some() {
+        let waits = self.owed_in_chat.contains_key(&key);
+        // What it would wait for does not begin any more.
+        if waits && self.is_stopping || self.in_flight.insert(turn.id, key).is_some() {
             return;
         }
         *self.in_chat.entry(key).or_default() += 1;
-        if self.owed_in_chat.contains_key(&key) {
-            return self.owe(turn);
-        }
-        self.begin(turn);
+        if waits { self.owe(turn) } else { self.begin(turn) }
     }
 
     fn begin(&mut self, turn: StoredTurn) {
@@ -324,7 +326,11 @@ impl Handler<UpdateRecorded> for Ingress {
             }
             Ok(Recorded::Duplicate) => Verdict::Duplicate,
             Err(error) => {
-                tracing::error!(%turn, "update not taken: {error}");
+                match &error {
+                    // The store itself is watched, and says so once for all.
+                    StoreError::Away(_) => tracing::debug!(%turn, "update not taken: {error}"),
+                    StoreError::Refused(_) => tracing::error!(%turn, "update not taken: {error}"),
+                }
                 Verdict::StoreAway
             }
         };
@@ -354,8 +360,8 @@ impl Handler<Drain> for Ingress {
         if let Some(timer) = self.idle_timer.take() {
             ctx.cancel_future(timer);
         }
-        self.draining = Some(empty);
-        // What has not begun is taken up at the next start.
+        (self.is_stopping, self.draining) = (true, Some(empty));
+        // What has not begun is taken up at the next start, and so is what comes behind it.
         for turn in self.owed.drain(..) {
             self.in_flight.remove(&turn.id);
         }

@@ -102,3 +102,7 @@ impl Handler<StationLost> for Ingress {
         self.load_unfinished(Some(Lost { key, role }));
     }
 }
+
+#[cfg(test)]
+#[path = "owed_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 pub mod mongo;
 pub mod owner;
 pub mod sqlite;
+pub mod watched;
 
 use futures::future::BoxFuture;
 use uuid::Uuid;
@@ -121,7 +122,8 @@ pub trait Store: Send + Sync {
     fn turns(&self, filter: Filter) -> Stored<Vec<StoredTurn>>;
 
     /// Makes `owner` the one process that serves the bot, or says that it still is. Whether it is: not
-    /// while another process is, until that one has ended, or has not said for 6 s that it is there.
+    /// while another process is, until that one has ended, or has not said for 6 s that it is
+    /// there, as this process sees it.
     fn claim(&self, bot: i64, owner: &Owner) -> Stored<bool>;
 
     /// `owner` does not serve the bot any more; another process may.

@@ -9,31 +9,39 @@ use uuid::Uuid;
 /// A process that serves a bot, or did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    host: String,
-    process: u32,
     id: Uuid,
+    process: u32,
+    /// Where its number means anything; empty when that is not known.
+    place: String,
 }
 
 impl Owner {
     /// This process, under a name of its own.
     pub fn this_process() -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        Self { host: host.trim().to_owned(), process: std::process::id(), id: Uuid::new_v4() }
+        Self { id: Uuid::new_v4(), process: std::process::id(), place: place().unwrap_or_default() }
     }
 
-    /// Whether the process is surely gone, as this one can see: it ran on this host, and now nobody
-    /// has its number, or this process has. On another host nobody can see.
+    /// Whether the process is surely gone, as this one can see: it ran in the same place, and now nobody
+    /// has its number, or this process has. In another place nobody can see.
     pub fn has_ended(&self, seen_by: &Self) -> bool {
-        let is_here = !self.host.is_empty() && self.host == seen_by.host;
+        let is_here = !self.place.is_empty() && self.place == seen_by.place;
         let nobody =
             || Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{}", self.process)).exists();
         is_here && self.id != seen_by.id && (self.process == seen_by.process || nobody())
     }
 }
 
+/// This run of this machine's system, and the set of processes that see each other in it: two containers
+/// have one host's name, and both may have a process 1.
+fn place() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let processes = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), processes.display()))
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.id, self.process, self.host)
+        write!(f, "{} {} {}", self.id, self.process, self.place)
     }
 }
 
@@ -48,9 +56,9 @@ impl FromStr for Owner {
     fn from_str(text: &str) -> Result<Self, NoOwner> {
         let mut words = text.splitn(3, ' ');
         let mut word = || words.next().ok_or_else(|| NoOwner(text.to_owned()));
-        let (id, process, host) = (word()?, word()?, word()?);
+        let (id, process, place) = (word()?, word()?, word()?);
         match (id.parse(), process.parse()) {
-            (Ok(id), Ok(process)) => Ok(Self { host: host.to_owned(), process, id }),
+            (Ok(id), Ok(process)) => Ok(Self { id, process, place: place.to_owned() }),
             _ => Err(NoOwner(text.to_owned())),
         }
     }
@@ -68,12 +76,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_process_of_this_host_is_seen_to_have_ended() {
-        let me = Owner { host: "kitchen".into(), ..Owner::this_process() };
+    fn a_place_is_a_boot_and_a_set_of_processes() {
+        let place = Owner::this_process().place;
+        assert!(!Path::new("/proc/self").exists() || place.contains(" pid:["), "{place}");
+    }
+
+    #[test]
+    fn only_a_process_of_the_same_place_is_seen_to_have_ended() {
+        let me = Owner { place: "kitchen".into(), ..Owner::this_process() };
         let before_me = Owner { id: Uuid::new_v4(), ..me.clone() };
         let gone = Owner { process: u32::MAX, ..before_me.clone() };
-        let elsewhere = Owner { host: "cellar".into(), ..gone.clone() };
+        let elsewhere = Owner { place: "cellar".into(), ..gone.clone() };
         assert!(before_me.has_ended(&me) && gone.has_ended(&me));
         assert!(!me.has_ended(&me) && !elsewhere.has_ended(&me));
+        let nowhere = Owner { place: String::new(), ..gone };
+        assert!(!nowhere.has_ended(&Owner { place: String::new(), ..me }));
     }
 }

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use super::{BotApi, Called, TelegramError};
 use crate::domain::ids::ChatKey;
 use crate::domain::markdown::{Entity, EntityKind, Rendered};
+use crate::edge::calls::Calls;
 
 /// A bot's connection to the Bot API. Clones share their connections.
 #[derive(Clone)]
@@ -35,6 +36,7 @@ pub struct BotApiClient {
     base: String,
     timeout: Duration,
     revoked: Arc<Notify>,
+    calls: Calls,
 }
 
 /// Who the bot is.
@@ -110,12 +112,17 @@ impl BotApiClient {
     /// A client for the bot with `token` at `api_url`; each call may take `timeout`.
     pub fn new(client: Client, api_url: &str, token: &str, timeout: Duration) -> Self {
         let base = format!("{}/bot{token}", api_url.trim_end_matches('/'));
-        Self { client, base, timeout, revoked: Arc::default() }
+        Self { client, base, timeout, revoked: Arc::default(), calls: Calls::default() }
     }
 
     /// The same bot through connections of another client's.
     pub fn through(&self, client: Client) -> Self {
         Self { client, ..self.clone() }
+    }
+
+    /// The calls that this client and its like make.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// Waits until Telegram no longer knows the token: nothing works any more until the operator has
@@ -195,10 +202,13 @@ impl BotApiClient {
         timeout: Duration,
     ) -> Result<R, TelegramError> {
         let request = self.client.post(format!("{}/{method}", self.base)).json(payload).timeout(timeout);
-        let response = request.send().await.map_err(no_answer)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(no_answer)?;
-        let answer = read_answer(status, &body);
+        let answer = self.calls.make(async {
+            let response = request.send().await.map_err(no_answer)?;
+            let status = response.status();
+            let body = response.bytes().await.map_err(no_answer)?;
+            read_answer(status, &body)
+        });
+        let answer = answer.await;
         if matches!(answer, Err(TelegramError::Unauthorised(_))) {
             self.revoked.notify_one();
         }

@@ -1,16 +1,62 @@
-//! Which process serves a bot: a document in the collection `claims`, good for a while and renewed.
+//! Which process serves a bot: a document in the collection `claims` that it changes again and again.
+//!
+//! Nobody's wall clock matters: a process that waits watches the document by a clock of its own, and only
+//! while the store answers. A store that was away for everybody leaves the bot to whoever has it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mongodb::Collection;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
+use tokio::time::Instant;
 
 use super::{Inside, errors, within};
 use crate::edge::store::StoreError;
 use crate::edge::store::owner::Owner;
 
-/// How long a claim is good that is not renewed: three times as long as between two renewals.
+/// A claim that has not changed for so long is another's for the taking: three times as long as between
+/// two changes.
 const GOOD_FOR: Duration = Duration::from_secs(6);
+
+/// Other processes' claims as they were last seen, by bot, and since when.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<HashMap<i64, (Claim, Instant)>>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Claim {
+    owner: String,
+    /// How often the owner has said that it is there.
+    beats: i64,
+}
+
+impl Claim {
+    fn of(found: &Document) -> Self {
+        let owner = found.get_str("owner").unwrap_or_default().to_owned();
+        Self { owner, beats: found.get_i64("beats").unwrap_or(0) }
+    }
+}
+
+impl Seen {
+    /// Whether this very claim has been seen, and no other, for long enough.
+    fn is_stale(&self, bot: i64, claim: &Claim) -> bool {
+        let mut seen = self.claims();
+        let now = Instant::now();
+        let (before, since) = seen.entry(bot).or_insert_with(|| (claim.clone(), now));
+        if before != claim {
+            (*before, *since) = (claim.clone(), now);
+        }
+        now - *since >= GOOD_FOR
+    }
+
+    fn forget(&self, bot: i64) {
+        self.claims().remove(&bot);
+    }
+
+    fn claims(&self) -> MutexGuard<'_, HashMap<i64, (Claim, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Inside {
     fn claims(&self) -> Collection<Document> {
@@ -18,25 +64,32 @@ impl Inside {
     }
 
     pub(super) async fn claim(&self, bot: i64, owner: &Owner) -> Result<bool, StoreError> {
-        let now_ms = now_ms();
+        let claimed = self.try_to_claim(bot, owner).await;
+        // Whoever could not reach the store, or has it, has watched nobody.
+        if claimed != Ok(false) {
+            self.seen.forget(bot);
+        }
+        claimed
+    }
+
+    async fn try_to_claim(&self, bot: i64, owner: &Owner) -> Result<bool, StoreError> {
         let found = within("read who serves the bot", self.claims().find_one(doc! { "_id": bot })).await?;
-        let Some(found) = found else { return self.insert_claim(bot, owner, now_ms).await };
-        let before = found.get_str("owner").unwrap_or_default();
-        let is_mine = before == owner.to_string();
-        let until_ms = found.get_i64("until_ms").unwrap_or(0);
-        let ended = before.parse::<Owner>().is_ok_and(|before| before.has_ended(owner));
-        if !is_mine && until_ms > now_ms && !ended {
+        let Some(found) = found else { return self.insert_claim(bot, owner).await };
+        let before = Claim::of(&found);
+        let is_mine = before.owner == owner.to_string();
+        let ended = || before.owner.parse::<Owner>().is_ok_and(|before| before.has_ended(owner));
+        if !is_mine && !ended() && !self.seen.is_stale(bot, &before) {
             return Ok(false);
         }
         // Whoever else has seen the same takes it only if nobody has since.
-        let filter = doc! { "_id": bot, "owner": before, "until_ms": until_ms };
-        let set = doc! { "$set": { "owner": owner.to_string(), "until_ms": until(now_ms) } };
+        let filter = doc! { "_id": bot, "owner": before.owner, "beats": before.beats };
+        let set = doc! { "$set": { "owner": owner.to_string(), "beats": before.beats + 1 } };
         let taken = within("claim the bot", self.claims().update_one(filter, set)).await?;
         Ok(taken.matched_count == 1)
     }
 
-    async fn insert_claim(&self, bot: i64, owner: &Owner, now_ms: i64) -> Result<bool, StoreError> {
-        let claim = doc! { "_id": bot, "owner": owner.to_string(), "until_ms": Bson::Int64(until(now_ms)) };
+    async fn insert_claim(&self, bot: i64, owner: &Owner) -> Result<bool, StoreError> {
+        let claim = doc! { "_id": bot, "owner": owner.to_string(), "beats": 1_i64 };
         let claims = self.claims();
         let insert = async {
             match claims.insert_one(claim).await {
@@ -53,11 +106,25 @@ impl Inside {
     }
 }
 
-fn until(now_ms: i64) -> i64 {
-    now_ms + i64::try_from(GOOD_FOR.as_millis()).unwrap_or(i64::MAX)
-}
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
 
-fn now_ms() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_is_stale_when_it_has_been_watched_and_did_not_change() {
+        let seen = Seen::default();
+        let claim = |beats| Claim { owner: "another".into(), beats };
+        for beats in 1..10 {
+            assert!(!seen.is_stale(77, &claim(beats)));
+            advance(Duration::from_secs(5)).await;
+            assert!(!seen.is_stale(77, &claim(beats)));
+        }
+        seen.forget(77);
+        assert!(!seen.is_stale(77, &claim(9)), "the store was away: it is watched anew");
+        assert!(!seen.is_stale(8, &claim(9)));
+        advance(GOOD_FOR).await;
+        assert!(seen.is_stale(77, &claim(9)) && !seen.is_stale(77, &claim(10)));
+    }
 }

@@ -48,6 +48,7 @@ struct Inside {
     turns: Turns,
     prepared: OnceCell<()>,
     lanes: Vec<Mutex<()>>,
+    seen: claims::Seen,
 }
 
 impl MongoStore {
@@ -63,7 +64,15 @@ impl MongoStore {
     pub async fn connect(uri: &str, database: &str) -> Result<Self, StoreError> {
         let (database, turns) = connect::connect(uri, database).await?;
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        Ok(Self { inside: Arc::new(Inside { database, turns, prepared: OnceCell::new(), lanes }) })
+        Ok(Self {
+            inside: Arc::new(Inside {
+                database,
+                turns,
+                prepared: OnceCell::new(),
+                lanes,
+                seen: claims::Seen::default(),
+            }),
+        })
     }
 
     /// Makes the indexes that are missing. Worth calling at start, to hear early of a server that
