@@ -115,6 +115,7 @@ impl Settings {
                 max_turns_in_flight: http.max_turns_in_flight,
                 max_turns_per_chat: http.max_turns_per_chat,
                 idle: Duration::from_millis(conversation.idle_ms),
+                max_idle: conversation.max_idle,
                 shard: Shard::default(),
             },
             growing_conversation: Arc::new(ConversationSettings {

@@ -203,6 +203,8 @@ pub struct Heartbeat {
 pub struct Conversation {
     /// After so long without a turn a conversation leaves memory.
     pub idle_ms: u64,
+    /// Conversations without a turn that may stay in memory.
+    pub max_idle: usize,
 }
 
 /// `[runtime]`
@@ -365,7 +367,7 @@ impl Default for Heartbeat {
 
 impl Default for Conversation {
     fn default() -> Self {
-        Self { idle_ms: 600_000 }
+        Self { idle_ms: 600_000, max_idle: 5_000 }
     }
 }
 
@@ -377,7 +379,7 @@ impl Default for History {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { grace_ms: 30_000 }
+        Self { grace_ms: 25_000 }
     }
 }
 
@@ -440,6 +442,7 @@ impl Config {
         within("heartbeat.every_ms", self.heartbeat.every_ms, 100, DAY_MS);
         within("heartbeat.max_beats", self.heartbeat.max_beats.into(), 0, 10_000);
         within("conversation.idle_ms", self.conversation.idle_ms, 1, 30 * DAY_MS);
+        within("conversation.max_idle", size(self.conversation.max_idle), 0, 10_000_000);
         within("runtime.shards", size(self.runtime.shards), 0, 1_024);
         within("history.max_turns", size(self.history.max_turns), 0, 10_000);
         within("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS);

@@ -21,6 +21,7 @@ use crate::domain::commands;
 use crate::domain::time::Clock;
 use crate::edge::http::{BodyLimits, Gate, WEBHOOK_PATH, routes};
 use crate::edge::llm::chat_completions::{self, ChatCompletions};
+use crate::edge::redirect;
 use crate::edge::store::mongo::MongoStore;
 use crate::edge::store::owner::Owner;
 use crate::edge::store::sqlite::SqliteStore;
@@ -361,7 +362,7 @@ fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient, ServerErr
 
 fn telegram_client(config: &Config) -> Result<Client, reqwest::Error> {
     let timeout = Duration::from_millis(config.telegram.call_timeout_ms);
-    Client::builder().connect_timeout(timeout).pool_idle_timeout(IDLE_CONNECTION).build()
+    redirect::no_followers().connect_timeout(timeout).pool_idle_timeout(IDLE_CONNECTION).build()
 }
 
 fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerError> {

@@ -34,7 +34,9 @@ impl Shards {
         for (index, world) in worlds.into_iter().enumerate() {
             let mut settings = settings.clone();
             settings.ingress.shard = Shard { index, count };
-            settings.ingress.max_turns_in_flight = settings.ingress.max_turns_in_flight.div_ceil(count);
+            for whole in [&mut settings.ingress.max_turns_in_flight, &mut settings.ingress.max_idle] {
+                *whole = whole.div_ceil(count);
+            }
             let app = match index {
                 0 => App::start(world, settings).await,
                 _ => shards.start_in_thread(world, settings).await?,

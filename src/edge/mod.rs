@@ -5,6 +5,7 @@ pub mod calls;
 pub mod http;
 pub mod intake;
 pub mod llm;
+pub mod redirect;
 pub mod store;
 pub mod telegram;
 pub mod tools;

@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use brigade::domain::record::State;
 use tokio::io::AsyncWriteExt;
 
@@ -149,6 +149,31 @@ async fn a_telegram_that_answers_garbage_is_asked_again() {
         bot.signal("TERM");
         assert_eq!(bot.ended().await, Some(0), "{}", bot.log());
     }
+}
+
+/// Sends everybody elsewhere, as a wrong address or a hotel's network does.
+fn redirecting_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = |request: HttpRequest| async move {
+        let location = format!("https://login.example{}", request.path());
+        HttpResponse::Found().insert_header(("Location", location)).finish()
+    };
+    let app = move || App::new().default_service(web::to(answer));
+    let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).expect("listens");
+    tokio::spawn(server.run());
+    url
+}
+
+#[tokio::test]
+async fn a_telegram_that_is_elsewhere_is_named_and_asked_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = redirecting_server();
+    let mut bot = Brigade::start(folder.path(), &["serve"], &settings(&[("TELEGRAM_API_URL", &url)]));
+    assert!(bot.logs("could not reach telegram, trying again").await, "{}", bot.log());
+    assert_says(&bot.log(), &["302 Found leads to https://login.example;", "TELEGRAM_API_URL"]);
+    bot.signal("TERM");
+    assert_eq!(bot.ended().await, Some(0), "{}", bot.log());
 }
 
 pub async fn a_telegram_that_is_away_is_waited_for(mut house: House) {

@@ -64,6 +64,9 @@ pub struct IngressSettings {
     pub max_turns_per_chat: usize,
     /// After so long without a turn a conversation leaves memory; the store has its history.
     pub idle: Duration,
+    /// Conversations without a turn that may stay in memory; of more, those leave that have been
+    /// without one for the longest.
+    pub max_idle: usize,
     /// Which conversations are its own.
     pub shard: Shard,
 }

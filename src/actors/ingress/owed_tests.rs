@@ -42,6 +42,7 @@ fn ingress() -> Ingress {
         max_turns_in_flight: 100,
         max_turns_per_chat: 10,
         idle: Duration::from_secs(60),
+        max_idle: 100,
         shard: Shard::default(),
     };
     Ingress::new(ports, settings, Clock::starting_at(0))

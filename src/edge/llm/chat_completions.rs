@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
@@ -21,6 +21,7 @@ use super::secret::Secret;
 use super::wire::causes;
 use super::{Model, ModelError, Piece, Pieces, Request};
 use crate::domain::chat::Reply;
+use crate::edge::redirect;
 
 /// The most that is read of a refusal.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
@@ -76,10 +77,7 @@ impl ChatCompletions {
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let api_key = settings.api_key.filter(|key| !key.trim().is_empty());
         let url = endpoint(&settings.base_url, api_key.is_some())?;
-        // A redirected POST would come back as a GET: better to say where it wants to go.
-        let builder = Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none());
+        let builder = redirect::no_followers().connect_timeout(settings.connect_timeout);
         let builder = if is_local(&url) { builder.no_proxy() } else { builder };
         let client = builder.build().map_err(|error| SettingsError(causes(&error)))?;
         let limits = Limits {
@@ -174,7 +172,7 @@ impl Inner {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ModelError {
-        let place = place(&self.url);
+        let place = redirect::place(&self.url);
         let error = error.without_url();
         let cause = causes(&error);
         if lacks_files(&error) {
@@ -226,9 +224,7 @@ async fn refusal(response: Response) -> Refusal {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers());
     if response.status().is_redirection() {
-        let target =
-            response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let target = Url::parse(target).map_or_else(|_| "another address".to_owned(), |url| place(&url));
+        let target = redirect::target(response.headers());
         return ModelError::BadRequest(format!(
             "http {status}: it redirects to {target}; change OPENAI_BASE_URL"
         ))
@@ -285,12 +281,6 @@ fn endpoint(base_url: &str, has_key: bool) -> Result<Url, SettingsError> {
     Ok(url)
 }
 
-/// Scheme, host and port: all of an address that may be shown.
-fn place(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
-}
-
 fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -321,11 +311,5 @@ mod tests {
             let error = endpoint(base, true).unwrap_err().to_string();
             assert!(error.contains("OPENAI_BASE_URL") && !error.contains("secret"), "{error}");
         }
-    }
-
-    #[test]
-    fn only_the_place_of_an_address_is_shown() {
-        let url = Url::parse("https://user:pass@a.b:8443/v1?key=secret").unwrap();
-        assert_eq!(place(&url), "https://a.b:8443");
     }
 }

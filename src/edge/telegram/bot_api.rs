@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +27,7 @@ use super::{BotApi, Called, TelegramError};
 use crate::domain::ids::ChatKey;
 use crate::domain::markdown::{Entity, EntityKind, Rendered};
 use crate::edge::calls::Calls;
+use crate::edge::redirect;
 
 /// A bot's connection to the Bot API. Clones share their connections.
 #[derive(Clone)]
@@ -205,6 +206,9 @@ impl BotApiClient {
         let answer = self.calls.make(async {
             let response = request.send().await.map_err(no_answer)?;
             let status = response.status();
+            if status.is_redirection() {
+                return Err(redirected(&response));
+            }
             let body = response.bytes().await.map_err(no_answer)?;
             read_answer(status, &body)
         });
@@ -293,6 +297,15 @@ fn closes_chat(text: &str) -> bool {
 
 fn api_error(text: &str) -> ApiError {
     serde_json::from_value(Value::from(text)).unwrap_or_else(|_| ApiError::Unknown(text.to_owned()))
+}
+
+/// Nothing was done, and whatever stands before Telegram may be gone later.
+fn redirected(response: &Response) -> TelegramError {
+    let target = redirect::target(response.headers());
+    TelegramError::Unreachable(format!(
+        "{} leads to {target}; change TELEGRAM_API_URL, or see what stands before it",
+        response.status()
+    ))
 }
 
 /// The URL holds the token and must not be shown.
