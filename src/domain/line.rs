@@ -106,10 +106,12 @@ impl Line {
     }
 
     /// The turn is over: after what is owed comes the notice, if any, then the clearing away. With
-    /// `discard`, parts that wait to be sent are dropped.
-    pub fn close(&mut self, turn: TurnId, notice: Option<String>, discard: bool) {
+    /// `discard`, parts that wait to be sent are dropped; one that Telegram may have is reported.
+    pub fn close(&mut self, turn: TurnId, notice: Option<String>, discard: bool) -> Option<Report> {
         self.on_screen(turn).discarded |= discard;
         self.first_chunk(turn);
+        let unanswered = self.jobs.iter().find(|job| discard && job.turn == turn && job.is_unanswered());
+        let unanswered = unanswered.map(|job| report(job.clone(), None, None).unsure());
         if discard {
             self.jobs.retain(|job| job.turn != turn || !job.task.is_text());
         }
@@ -121,6 +123,7 @@ impl Line {
         for (offset, task) in tasks.enumerate() {
             self.jobs.insert(place + offset, Job::new(turn, task));
         }
+        unanswered
     }
 
     /// What to do next, if anything.
@@ -226,7 +229,7 @@ impl Line {
                 Some(report)
             }
             (Task::Acknowledge, _) => None,
-            _ => self.failed(job, true, reason),
+            _ => self.failed(job, true, reason).map(Report::unsure),
         }
     }
 

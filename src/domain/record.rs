@@ -137,7 +137,8 @@ pub struct Part {
     /// Whether the chat has it, as far as is known. An entry that is not delivered and has no
     /// message was attempted: the chat may have it.
     pub delivered: bool,
-    /// Telegram did not answer, and it was not sent again (`delivery.uncertain = "note"`).
+    /// Telegram did not answer, and it was not sent again: by `delivery.uncertain = "note"`, or
+    /// because the answer was ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uncertain: bool,
     /// It is not complete: its message is to be edited until it is.

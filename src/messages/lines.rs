@@ -241,6 +241,9 @@ impl fmt::Display for ChunkDelivered {
         let Report { number, part, refused, .. } = &self.report;
         match (refused, part.message_id) {
             (Some(reason), _) => write!(f, "part {number} refused: {reason}"),
+            (None, None) if part.uncertain && !part.delivered => {
+                write!(f, "part {number} may be there, and is not sent again")
+            }
             (None, Some(message)) => write!(f, "part {number} delivered as message {message}"),
             (None, None) => write!(f, "part {number} delivered"),
         }

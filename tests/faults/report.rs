@@ -74,6 +74,7 @@ fn describe(run: &Run, turns: &[StoredTurn], breaches: &[Breach]) -> String {
         if let Some(chat) = breach.chat {
             let turn = breach.turn.and_then(|turn| turns.iter().find(|stored| stored.id == turn));
             text += &as_it_stands(run, chat, turn);
+            text += &on_record(turns, chat, turn);
             text += &flow(run, chat, breach.turn);
         }
     }
@@ -103,6 +104,21 @@ fn as_it_stands(run: &Run, chat: i64, turn: Option<&StoredTurn>) -> String {
         let who = if author == Author::Bot { "bot " } else { "user" };
         let said: String = said.replace('\n', " ").chars().take(100).collect();
         let _ = writeln!(text, "{message_id:>7} {who} {said}");
+    }
+    text
+}
+
+/// The turn, and those of its chat before it.
+fn on_record(turns: &[StoredTurn], chat: i64, turn: Option<&StoredTurn>) -> String {
+    let mut text = "--- on record:\n".to_owned();
+    let Some(turn) = turn else { return text };
+    let is_near = |other: &&StoredTurn| (turn.seq - 5..=turn.seq).contains(&other.seq);
+    for other in turns.iter().filter(|other| other.chat == chat && other.topic == turn.topic).filter(is_near)
+    {
+        let StoredTurn { id, seq, session, kind, state, failure, messages, .. } = other;
+        let said: Vec<_> = messages.iter().map(|message| (message.role, &message.content)).collect();
+        let said: String = format!("{said:?}").chars().take(160).collect();
+        let _ = writeln!(text, "  {seq} {id} {session} {kind:?} {state:?} {failure:?} {said}");
     }
     text
 }

@@ -261,12 +261,14 @@ impl Handler<ChunkDelivered> for Conversation {
         failpoint::reach("before_confirm_saved");
         let now_ms = since(&running.timings);
         running.delivered(report.number, report.closes, report.part, now_ms);
-        let all_delivered = running.is_all_delivered();
+        let (is_open, all_delivered) = (running.is_open(), running.is_all_delivered());
         if report.refused.is_none() {
             self.save_ledger(None);
         }
         failpoint::reach_if(report.number == 1, "after_first_chunk");
         match report.refused {
+            // Its end is decided.
+            _ if !is_open => {}
             Some(reason) if report.chat_closed => self.fail(Failure::silent(reason), ctx),
             Some(reason) => self.fail(Failure::told(reason, commands::PART_REFUSED), ctx),
             None if all_delivered => self.all_delivered(ctx),

@@ -144,12 +144,17 @@ impl Running {
 
     pub fn delivered(&mut self, number: u32, closes: bool, part: Part, now_ms: u64) {
         self.forget_attempt();
-        // A part that has grown is one entry, whatever message it stands in now.
-        if self.growing == Some(number) {
-            self.delivery.pop();
-        }
+        let has_grown = self.growing == Some(number);
         self.growing = (!closes).then_some(number);
         self.confirmed = if closes { number } else { self.confirmed };
+        if has_grown && !part.delivered {
+            // Its message shows what it showed before.
+            return;
+        }
+        if has_grown {
+            // It is one entry, whatever message it stands in now.
+            self.delivery.pop();
+        }
         if part.delivered {
             self.timings.first_chunk_ms.get_or_insert(now_ms);
             self.timings.last_chunk_ms = Some(now_ms);

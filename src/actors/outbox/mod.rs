@@ -402,7 +402,9 @@ impl Handler<TurnEnded> for Outbox {
     type Result = ();
 
     fn handle(&mut self, ended: TurnEnded, ctx: &mut Context<Self>) {
-        self.line.close(ended.turn, ended.notice, ended.discard);
+        if let Some(report) = self.line.close(ended.turn, ended.notice, ended.discard) {
+            self.ports.chunk_delivered.tell_if_there(ChunkDelivered { report });
+        }
         let unsent =
             matches!(&self.state, State::Cutting(job) | State::Recording(job) if job.turn == ended.turn);
         if ended.discard && unsent {

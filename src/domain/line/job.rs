@@ -54,6 +54,12 @@ impl Job {
         Self { turn, task, attempts: 0, waited_ms: 0, recorded: false }
     }
 
+    /// Whether it is a part of which nobody knows whether the chat has it: a call that surely failed is
+    /// taken off the record.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(self.task, Task::Deliver { .. }) && self.recorded && self.attempts > 0
+    }
+
     /// Whether sends have become scarce for its chat: the part then carries all that is there.
     pub fn is_scarce(&self) -> bool {
         self.attempts > 0 || self.waited_ms > LONG_WAIT_MS
@@ -153,4 +159,12 @@ pub struct Report {
     pub refused: Option<String>,
     /// It was refused because nothing can be said in the chat any more.
     pub chat_closed: bool,
+}
+
+impl Report {
+    /// Nobody knows whether the chat has it.
+    pub(super) fn unsure(self) -> Self {
+        let part = Part { delivered: false, uncertain: true, ..self.part };
+        Self { part, ..self }
+    }
 }
