@@ -142,7 +142,8 @@ fn on_screen(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
             false => words == wanted,
         };
         if !is_shown {
-            let what = format!("its messages {ledger:?} show the words {}", spans(&words));
+            let (shown, wanted) = (spans(&words), spans(&wanted));
+            let what = format!("its messages {ledger:?} show the words {shown}; on record are {wanted}");
             found.add("shown", Some(turn.id), what);
         }
     }

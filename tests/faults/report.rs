@@ -20,7 +20,7 @@ const KILL: i32 = 9;
 /// Breaches that are told in full.
 const TOLD: usize = 3;
 /// Messages of a chat and lines of a life's flow that are shown.
-const LINES: usize = 120;
+const LINES: usize = 400;
 
 /// Says how a run went.
 ///

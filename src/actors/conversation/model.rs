@@ -47,6 +47,11 @@ impl Conversation {
 
     fn deliver_recorded(&mut self) {
         let Some(running) = &mut self.running else { return };
+        if running.stored.stopped {
+            // All that was to be shown of it is.
+            running.stopped = true;
+            return self.end(State::Delivered, None, None, true);
+        }
         let turn = Turn::recorded(self.settings.rules, running.stored.messages.clone());
         let id = running.stored.id;
         let (answer, end_bytes) = (turn.answer().to_owned(), running.whole_bytes());

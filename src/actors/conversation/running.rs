@@ -51,6 +51,9 @@ fn taken_up(stored: &mut StoredTurn, uncertain: Uncertain) -> Vec<Part> {
         return Vec::new();
     }
     let mut delivery = std::mem::take(&mut stored.delivery);
+    if stored.stopped {
+        return delivery;
+    }
     if let Some(last) = delivery.pop_if(|part| !part.delivered)
         && uncertain == Uncertain::Note
     {
