@@ -260,6 +260,8 @@ mod house;
 mod probe;
 mod recorded;
 pub mod scenario;
+#[cfg(test)]
+mod taken_up_tests;
 mod turns;
 
 pub use house::{BOT, House};

@@ -386,6 +386,3 @@ impl Handler<AbandonTurn> for Conversation {
         self.end_aside(&turn, State::Failed, Some(reason), notice);
     }
 }
-
-#[cfg(test)]
-mod stopped_tests;

@@ -1,5 +1,8 @@
+//! Turns that another process has left.
+
 use std::time::Duration;
 
+use super::{House, in_paused_time, turn};
 use crate::config::Config;
 use crate::domain::chat::ChatMessage;
 use crate::domain::record::{Answer, Kind, NewTurn, Part, State, StoredTurn, Timings};
@@ -7,7 +10,6 @@ use crate::edge::store::Store;
 use crate::edge::tools::Toolbox;
 use crate::sandbox::model::memory::MemoryModel;
 use crate::sandbox::telegram::memory::MemoryTelegram;
-use crate::testing::{House, in_paused_time, turn};
 
 /// What the chat shows and what is on record, of a turn whose process died when the answer that the user
 /// had stopped was on record, and the turn's end was not.
