@@ -1,5 +1,6 @@
 //! Where settings come from, and what is said when they can't be used.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -131,7 +132,16 @@ fn with_environment(mut figment: Figment, environment: &Environment) -> Figment 
 
 /// A number, a list or a truth value where it looks like one, else a text.
 fn parse(text: &str) -> Value {
+    // Behind a letter like "é" figment takes an escape for another place than it has, and may panic.
+    let is_misread = !text.is_ascii() && text.contains('"') && text.contains('\\');
+    let text = if is_misread { Cow::from(in_ascii(text)) } else { Cow::from(text) };
     text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+}
+
+/// The text with escapes for all that is not ASCII.
+fn in_ascii(text: &str) -> String {
+    let escape = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\U{:08x}", u32::from(c)) };
+    text.chars().map(escape).collect()
 }
 
 /// One environment variable that sets one key.
@@ -222,6 +232,19 @@ mod tests {
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
         Environment::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn escapes_behind_other_letters_than_ascii_are_read() {
+        let paths = |text| {
+            let loaded =
+                load(None, Path::new("/nowhere"), &environment(&[("BRIGADE_LLM__INSTRUCTIONS", text)]));
+            loaded.map(|(config, _)| config.llm.instructions).map_err(|error| error.to_string())
+        };
+        assert_eq!(paths(r#"["köche \"neu\".md"]"#), Ok(vec![PathBuf::from("köche \"neu\".md")]));
+        assert_eq!(paths(r#"["köche.md"]"#), Ok(vec![PathBuf::from("köche.md")]));
+        // Found by fuzzing: it panicked.
+        assert!(paths("\"te+\u{fffd}\\ueleG\"").is_err());
     }
 
     fn from_file(text: &str, pairs: &[(&str, &str)]) -> Result<Config, String> {

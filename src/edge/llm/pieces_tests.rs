@@ -55,6 +55,20 @@ fn end_of(text: &str) -> Result<Reply, ModelError> {
     read_text(text).1.expect("an outcome")
 }
 
+#[test]
+fn a_body_that_begins_with_white_space_is_the_same_however_it_is_cut() {
+    // The first was found by fuzzing.
+    for body in
+        ["\n         \n\n        \n [DONE]\n\n\n", " \r\n  data: [DONE]\n\n", "\n \n{\"choices\":\n[]}"]
+    {
+        let whole = read_text(body);
+        for size in 1..body.len() {
+            let cut = body.as_bytes().chunks(size).map(<[u8]>::to_vec).collect();
+            assert_eq!(read(cut, false), whole, "{body:?} cut at {size}");
+        }
+    }
+}
+
 fn delta(text: &str) -> String {
     format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
 }

@@ -1,6 +1,6 @@
 //! The bytes of a response, made into what an event reader can read to the end.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 /// What an event may be longer than the text in it.
 const EVENT_OVERHEAD: usize = 64 * 1024;
@@ -45,13 +45,18 @@ impl Wire {
     ///
     /// # Errors
     /// [`EventTooLong`].
-    pub fn pass(&mut self, bytes: Bytes) -> Result<Bytes, EventTooLong> {
+    pub fn pass(&mut self, mut bytes: Bytes) -> Result<Bytes, EventTooLong> {
         self.since_event = self.since_event.saturating_add(bytes.len());
         if self.since_event > self.max_event_bytes {
             return Err(EventTooLong(self.max_event_bytes));
         }
         let opens = self.body == Body::Unknown;
-        if opens && let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        if opens {
+            // White space before the body says nothing of what it is, and belongs to neither kind.
+            let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
+            bytes.advance(start);
+        }
+        if opens && let Some(first) = bytes.first() {
             self.body = if is_field_start(*first) { Body::Events } else { Body::Whole };
         }
         Ok(if self.body == Body::Whole { on_one_line(&bytes, opens) } else { bytes })
