@@ -226,6 +226,9 @@ pub struct StoredTurn {
     pub timings: Timings,
 }
 
+/// Before the turn that a `/stop` has stopped.
+const STOP_OF: &str = "/stop ";
+
 impl StoredTurn {
     /// A turn as it is first recorded.
     pub fn accepted(new: NewTurn, place: Place) -> Self {
@@ -254,9 +257,14 @@ impl StoredTurn {
         }
     }
 
-    /// The turn that a `/stop` has stopped: it is put on record as `/stop 77:500000001` before it does.
+    /// What a `/stop` that ends `turn` is on record as, before it does: `/stop 77:500000001`.
+    pub fn stop_of(turn: TurnId) -> ChatMessage {
+        ChatMessage::user(format!("{STOP_OF}{turn}"))
+    }
+
+    /// The turn that a `/stop` has stopped, if it is on record as [`stop_of`](Self::stop_of) one.
     pub fn stopped_turn(&self) -> Option<TurnId> {
-        let target = self.question().strip_prefix("/stop ")?;
+        let target = self.question().strip_prefix(STOP_OF)?;
         target.parse().ok().filter(|_| self.kind == Kind::Stop)
     }
 

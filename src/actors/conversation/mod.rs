@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
 
-use crate::domain::chat::ChatMessage;
 use crate::domain::commands;
 use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
@@ -151,7 +150,7 @@ impl Conversation {
         running.stopped = true;
         let turn = running.stored.id;
         if stop.kind == Kind::Stop && target.is_none() {
-            let messages = vec![ChatMessage::user(format!("/stop {turn}"))];
+            let messages = vec![StoredTurn::stop_of(turn)];
             self.ports.save_messages.tell_if_there(SaveMessages { key: self.key, turn: stop.id, messages });
         }
         self.ports.discard_rest.tell_if_there(DiscardRest { turn });

@@ -67,6 +67,7 @@ fn a_body_that_begins_with_white_space_is_the_same_however_it_is_cut() {
             assert_eq!(read(cut, false), whole, "{body:?} cut at {size}");
         }
     }
+    assert_eq!(read_text(&format!("\n {}data: [DONE]\n\n", delta("hi"))).0, ["hi"]);
 }
 
 fn delta(text: &str) -> String {
