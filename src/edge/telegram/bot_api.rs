@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Response, StatusCode, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,8 +33,8 @@ use crate::edge::redirect;
 #[derive(Clone)]
 pub struct BotApiClient {
     client: Client,
-    /// Holds the token: never shown.
-    base: String,
+    /// Where the methods are, with a slash at the end; read once. Holds the token: never shown.
+    base: Option<Arc<Url>>,
     timeout: Duration,
     revoked: Arc<Notify>,
     calls: Calls,
@@ -112,7 +112,8 @@ struct Parameters {
 impl BotApiClient {
     /// A client for the bot with `token` at `api_url`; each call may take `timeout`.
     pub fn new(client: Client, api_url: &str, token: &str, timeout: Duration) -> Self {
-        let base = format!("{}/bot{token}", api_url.trim_end_matches('/'));
+        let base = Url::parse(&format!("{}/bot{token}/", api_url.trim_end_matches('/')));
+        let base = base.ok().map(Arc::new);
         Self { client, base, timeout, revoked: Arc::default(), calls: Calls::default() }
     }
 
@@ -202,7 +203,10 @@ impl BotApiClient {
         payload: &impl Serialize,
         timeout: Duration,
     ) -> Result<R, TelegramError> {
-        let request = self.client.post(format!("{}/{method}", self.base)).json(payload).timeout(timeout);
+        let Some(url) = self.base.as_ref().and_then(|base| base.join(method).ok()) else {
+            return Err(TelegramError::Unreachable("telegram.api_url is no usable address".to_owned()));
+        };
+        let request = self.client.post(url).json(payload).timeout(timeout);
         let answer = self.calls.make(async {
             let response = request.send().await.map_err(no_answer)?;
             let status = response.status();
