@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State};
-use crate::edge::store::{Recorded, Store, StoreError, Stored};
+use crate::edge::store::{Haste, Recorded, Store, StoreError, Stored};
 use crate::failpoint;
 use crate::messages::{
     AnswerSaved, DeliverySaved, HistoryLoaded, LoadHistory, LoadUnfinished, RecordUpdate, SaveAnswer,
@@ -167,8 +167,13 @@ impl Persistence {
         let store = self.store.clone();
         let written = match write {
             Write::Ledger(ledger) => {
-                let (ledger, awaited) = (ledger.clone(), self.ledgers.contains_key(&turn));
-                until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), awaited))
+                let haste = match self.ledgers.contains_key(&turn) {
+                    true if ledger.delivery.len() <= 1 => Haste::AtOnce,
+                    true => Haste::Soon,
+                    false => Haste::InCompany,
+                };
+                let ledger = ledger.clone();
+                until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), haste))
             }
             Write::Messages(messages) => {
                 let messages = messages.clone();
@@ -379,6 +384,8 @@ impl Handler<SaveDelivery> for Persistence {
         let SaveDelivery { key, turn, ledger, reply_to } = request;
         if let Some(reply_to) = reply_to {
             self.await_ledger(turn, reply_to, ctx);
+            // It may be behind one of its conversation that is being written.
+            self.store.hurry();
         }
         // A ledger that is still in the queue is out of date.
         let writes = self.writes.entry(key).or_default();

@@ -10,7 +10,7 @@ use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State, StoredTurn, place_after};
 use crate::edge::store::owner::Owner;
-use crate::edge::store::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
+use crate::edge::store::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored};
 
 /// A store without a disk. Clones are handles on the same turns.
 #[derive(Clone, Default)]
@@ -109,7 +109,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: Haste) -> Stored<()> {
         self.with(|shelf| {
             let turn = found(shelf, id)?;
             turn.delivery = ledger.delivery;

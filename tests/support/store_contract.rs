@@ -6,7 +6,7 @@ use brigade::domain::record::{
     Answer, Kind, Ledger, NewTurn, Outcome, Part, State, StoredTurn, Timings, User,
 };
 use brigade::edge::store::owner::Owner;
-use brigade::edge::store::{Filter, Recorded, Store, StoreError};
+use brigade::edge::store::{Filter, Haste, Recorded, Store, StoreError};
 use futures::future::join_all;
 use serde_json::json;
 
@@ -258,7 +258,7 @@ pub async fn a_ledger_is_kept_until_the_turn_has_ended(stage: Stage) {
         closed_until_ms: Some(i64::MAX),
         begun_again: true,
     };
-    store.save_delivery(id(1), ledger.clone(), true).await.expect("saved");
+    store.save_delivery(id(1), ledger.clone(), Haste::AtOnce).await.expect("saved");
     expected.delivery.clone_from(&ledger.delivery);
     expected.status.clone_from(&ledger.status);
     expected.closed_until_ms = ledger.closed_until_ms;
@@ -268,7 +268,7 @@ pub async fn a_ledger_is_kept_until_the_turn_has_ended(stage: Stage) {
     store.save_outcome(id(1), Outcome { delivery: None, ..outcome(State::Delivered) }).await.expect("saved");
     let ended = read(&*store, 1).await;
     assert_eq!((ended.delivery, ended.status), (ledger.delivery, vec![]));
-    let unknown = store.save_delivery(id(2), Ledger::default(), false).await;
+    let unknown = store.save_delivery(id(2), Ledger::default(), Haste::InCompany).await;
     assert!(matches!(unknown, Err(StoreError::Refused(_))), "{unknown:?}");
 }
 

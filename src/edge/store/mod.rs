@@ -68,6 +68,18 @@ pub struct SessionSummary {
     pub last_ms: i64,
 }
 
+/// How long a ledger may take until it is on record. A store that flushes once for many writes can wait
+/// for more of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Somebody has nothing to read before it is.
+    AtOnce,
+    /// Somebody waits, who has something to read meanwhile.
+    Soon,
+    /// Nobody waits.
+    InCompany,
+}
+
 /// Durable storage of turns.
 ///
 /// A call that returned `Ok` is on disk (or on a majority of the replica set). Every call may be
@@ -83,11 +95,14 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Refused`] when the turn is not on record.
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()>;
 
-    /// Writes the ledger, and nothing else; `awaited` when somebody waits for it.
+    /// Writes the ledger, and nothing else.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the turn is not on record.
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, awaited: bool) -> Stored<()>;
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()>;
+
+    /// Somebody waits for what is being written [in company](Haste::InCompany).
+    fn hurry(&self) {}
 
     /// Writes the messages of a turn whose answer is not there yet (the tools it has had run), and
     /// nothing else.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::owner::Owner;
-use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
+use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
@@ -164,8 +164,12 @@ impl Store for Watched {
         self.write(|store| store.save_answer(id, answer))
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, awaited: bool) -> Stored<()> {
-        self.write(|store| store.save_delivery(id, ledger, awaited))
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()> {
+        self.write(|store| store.save_delivery(id, ledger, haste))
+    }
+
+    fn hurry(&self) {
+        self.store.hurry();
     }
 
     fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {

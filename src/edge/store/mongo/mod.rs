@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::owner::Owner;
-use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
+use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
@@ -126,7 +126,7 @@ impl Store for MongoStore {
         self.with(|inside| async move { inside.update(id, &fields::of_answer(&answer)).await })
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: Haste) -> Stored<()> {
         self.with(move |inside| async move { inside.update(id, &fields::of_ledger(&ledger)).await })
     }
 

@@ -16,10 +16,11 @@ use std::fs::File;
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use uuid::Uuid;
 
 use super::owner::Owner;
-use super::{Filter, Recorded, SessionSummary, Store, StoreError, Stored};
+use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
@@ -82,33 +83,40 @@ fn alone(directory: &Path) -> Result<File, StoreError> {
 }
 
 fn connect(file: &Path) -> Result<Connection, StoreError> {
-    Connection::open(file).map_err(errors::during("open it"))
+    let failed = errors::during("open it");
+    let connection = Connection::open(file).map_err(&failed)?;
+    // Otherwise a statement is parsed again whenever what is bound to it has changed, to plan it anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(&failed)?;
+    Ok(connection)
 }
 
 impl Store for SqliteStore {
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
-        self.writer.run(move |connection| writes::record(connection, turn))
+        self.writer.run(Haste::AtOnce, move |connection| writes::record(connection, turn))
     }
 
     fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
-        self.writer.run_soon(move |connection| writes::save_answer(connection, id, &answer))
+        self.writer.run(Haste::InCompany, move |connection| writes::save_answer(connection, id, &answer))
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, awaited: bool) -> Stored<()> {
-        let save = move |connection: &Connection| writes::save_delivery(connection, id, &ledger);
-        if awaited { self.writer.run(save) } else { self.writer.run_soon(save) }
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()> {
+        self.writer.run(haste, move |connection| writes::save_delivery(connection, id, &ledger))
+    }
+
+    fn hurry(&self) {
+        self.writer.hurry();
     }
 
     fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {
-        self.writer.run_soon(move |connection| writes::save_messages(connection, id, &messages))
+        self.writer.run(Haste::InCompany, move |connection| writes::save_messages(connection, id, &messages))
     }
 
     fn count_panic(&self, ids: Vec<TurnId>) -> Stored<()> {
-        self.writer.run(move |connection| writes::count_panic(connection, &ids))
+        self.writer.run(Haste::AtOnce, move |connection| writes::count_panic(connection, &ids))
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
-        self.writer.run_soon(move |connection| writes::save_outcome(connection, id, &outcome))
+        self.writer.run(Haste::InCompany, move |connection| writes::save_outcome(connection, id, &outcome))
     }
 
     fn history(&self, key: ChatKey, session: Uuid, before: i64, limit: usize) -> Stored<Vec<StoredTurn>> {
@@ -143,7 +151,7 @@ impl Store for SqliteStore {
 
     fn ping(&self) -> Stored<()> {
         // Through the writer: a store that can be read but takes no writes is away.
-        self.writer.run(|_| Ok(()))
+        self.writer.run(Haste::AtOnce, |_| Ok(()))
     }
 }
 

@@ -26,8 +26,9 @@ fn open() -> (SqliteStore, tempfile::TempDir) {
 
 impl SqliteStore {
     async fn execute(&self, sql: &'static str) {
-        let ran =
-            self.writer.run(move |connection| connection.execute_batch(sql).map_err(errors::during("x")));
+        let ran = self
+            .writer
+            .run(Haste::AtOnce, move |connection| connection.execute_batch(sql).map_err(errors::during("x")));
         ran.await.unwrap();
     }
 }
@@ -36,7 +37,7 @@ impl SqliteStore {
 async fn hold(store: &SqliteStore) -> std::sync::mpsc::Sender<()> {
     let (began, beginning) = tokio::sync::oneshot::channel();
     let (go, gate) = std::sync::mpsc::channel::<()>();
-    drop(store.writer.run(move |_| Ok(began.send(()).is_ok() && gate.recv().is_ok())));
+    drop(store.writer.run(Haste::AtOnce, move |_| Ok(began.send(()).is_ok() && gate.recv().is_ok())));
     beginning.await.unwrap();
     go
 }
@@ -50,7 +51,7 @@ async fn every_commit_is_flushed_to_disk() {
         Ok((number("synchronous").unwrap(), text("journal_mode").unwrap()))
     };
     let full = 2;
-    assert_eq!(store.writer.run(read).await, Ok((full, "wal".to_owned())));
+    assert_eq!(store.writer.run(Haste::AtOnce, read).await, Ok((full, "wal".to_owned())));
 }
 
 #[tokio::test]
@@ -74,7 +75,7 @@ async fn a_locked_file_is_away_for_all_that_wait_and_then_takes_calls_again() {
     let brief = |connection: &Connection| {
         connection.busy_timeout(Duration::from_millis(1)).map_err(errors::during("x"))
     };
-    store.writer.run(brief).await.unwrap();
+    store.writer.run(Haste::AtOnce, brief).await.unwrap();
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (first, second) = futures::join!(store.record(new_turn(1, "a")), store.ping());
@@ -107,7 +108,7 @@ async fn a_refused_write_leaves_nothing_and_its_group_stays() {
     let (store, _directory) = open();
     let go = hold(&store).await;
     let before = store.record(new_turn(1, "a"));
-    let refused = store.writer.run(|connection| {
+    let refused = store.writer.run(Haste::AtOnce, |connection| {
         writes::record(connection, new_turn(2, "half done"))?;
         Err::<(), _>(StoreError::Refused("on purpose".to_owned()))
     });
@@ -127,8 +128,9 @@ async fn a_failed_commit_is_away_for_all_that_waited_for_it() {
                   INSERT INTO child VALUES ('nobody')";
     let go = hold(&store).await;
     let before = store.record(new_turn(1, "a"));
-    let spoils =
-        store.writer.run(move |connection| connection.execute_batch(orphan).map_err(errors::during("x")));
+    let spoils = store
+        .writer
+        .run(Haste::AtOnce, move |connection| connection.execute_batch(orphan).map_err(errors::during("x")));
     let after = store.record(new_turn(2, "b"));
     go.send(()).unwrap();
     let (before, spoils, after) = futures::join!(before, spoils, after);
@@ -166,7 +168,7 @@ async fn dropping_the_last_handle_finishes_what_is_queued() {
 #[tokio::test]
 async fn a_dead_thread_is_away() {
     let (store, _directory) = open();
-    let died = store.writer.run::<()>(|_| panic!("on purpose")).await;
+    let died = store.writer.run::<()>(Haste::AtOnce, |_| panic!("on purpose")).await;
     assert_eq!(died, Err(errors::thread_ended()));
     assert_eq!(store.ping().await, Err(errors::thread_ended()));
 }
@@ -175,7 +177,7 @@ async fn a_dead_thread_is_away() {
 async fn reads_go_on_while_a_write_waits() {
     let (store, _directory) = open();
     let (go, gate) = std::sync::mpsc::channel::<()>();
-    let held = store.writer.run(move |_| Ok(gate.recv().is_ok()));
+    let held = store.writer.run(Haste::AtOnce, move |_| Ok(gate.recv().is_ok()));
     assert_eq!(store.turns(Filter::default()).await, Ok(vec![]));
     go.send(()).unwrap();
     assert_eq!(held.await, Ok(true));

@@ -1,6 +1,7 @@
 //! The thread that owns the writing connection and commits in groups.
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -9,93 +10,152 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::errors::{during, thread_ended};
-use super::{StoreError, Stored};
+use super::{Haste, StoreError, Stored};
 
 /// Writes that share one commit at most. A writer waits for the whole group, so this bounds what
 /// one waits for all.
 const GROUP: usize = 256;
 
-/// How long a write that nobody waits for may wait for others to share its commit: a flush costs more
-/// than the writes in it.
-const COMPANY: Duration = Duration::from_millis(5);
-
 /// A handle of the writing thread.
 #[derive(Clone)]
-pub(super) struct Writer {
-    queue: Sender<Queued>,
-}
+pub(super) struct Writer(Arc<Handle>);
 
-struct Queued {
-    write: Box<dyn Write>,
-    awaited: bool,
+/// When the last one is gone, the thread ends.
+struct Handle(Arc<Queue>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_one();
+    }
 }
 
 impl Writer {
     /// Starts the thread. It ends when the last handle is gone and the queue is empty.
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
-        let (queue, waiting) = mpsc::channel();
+        let queue = Arc::new(Queue::default());
+        let waiting = queue.clone();
         thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || write_all(connection, &waiting))
             .map_err(|error| StoreError::Away(format!("could not start its writing thread: {error}")))?;
-        Ok(Self { queue })
+        Ok(Self(Arc::new(Handle(queue))))
     }
 
     /// Queues a write. What it returns holds once its group is committed, and is told only then.
     pub(super) fn run<T: Send + 'static>(
         &self,
+        haste: Haste,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Stored<T> {
-        self.queue(work, true)
-    }
-
-    /// The same for a write that nobody waits for: it may be committed a little later, with others.
-    pub(super) fn run_soon<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Stored<T> {
-        self.queue(work, false)
-    }
-
-    fn queue<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-        awaited: bool,
     ) -> Stored<T> {
         let (waiter, answer) = oneshot::channel();
-        // When the thread is gone the write is dropped here and `answer` says so.
-        let write = Box::new(Waiting { work: Some(work), done: None, waiter });
-        let _ = self.queue.send(Queued { write, awaited });
+        self.0.0.push(Box::new(Waiting { work: Some(work), done: None, waiter }), patience(haste));
         Box::pin(async move { answer.await.unwrap_or_else(|_| Err(thread_ended())) })
+    }
+
+    /// Somebody waits for what is queued.
+    pub(super) fn hurry(&self) {
+        self.0.0.hurry(patience(Haste::Soon));
     }
 }
 
-fn write_all(connection: Connection, waiting: &Receiver<Queued>) {
-    while let Ok(first) = waiting.recv() {
-        let mut group = gather(first, waiting);
+/// How long a write may wait for others to share its commit: a flush costs more than the writes in it.
+fn patience(haste: Haste) -> Duration {
+    match haste {
+        Haste::AtOnce => Duration::ZERO,
+        Haste::Soon => Duration::from_millis(3),
+        Haste::InCompany => Duration::from_millis(20),
+    }
+}
+
+/// Writes that wait for the thread.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Writes>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Writes {
+    writes: VecDeque<Box<dyn Write>>,
+    /// That of the least patient of them.
+    patience: Duration,
+    /// No more will come, or nobody is there to take them.
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Writes> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread is woken only where that changes what it does. What is pushed after its end is dropped,
+    /// which tells its waiter.
+    fn push(&self, write: Box<dyn Write>, patience: Duration) {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return;
+        }
+        let wakes = waiting.writes.is_empty() || patience < waiting.patience;
+        if wakes {
+            waiting.patience = patience;
+        }
+        waiting.writes.push_back(write);
+        drop(waiting);
+        if wakes {
+            self.changed.notify_one();
+        }
+    }
+
+    fn hurry(&self, patience: Duration) {
+        let mut waiting = self.lock();
+        if !waiting.writes.is_empty() && patience < waiting.patience {
+            waiting.patience = patience;
+            self.changed.notify_one();
+        }
+    }
+
+    /// What is to be committed together next: all that waits, and what comes while all of it has patience.
+    /// None at the end.
+    fn next_group(&self) -> Option<Vec<Box<dyn Write>>> {
+        let idle = |waiting: &mut Writes| waiting.writes.is_empty() && !waiting.closed;
+        let mut waiting = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        while !waiting.closed && waiting.writes.len() < GROUP {
+            let left = waiting.patience.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.changed.wait_timeout(waiting, left);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let count = waiting.writes.len().min(GROUP);
+        let group: Vec<_> = waiting.writes.drain(..count).collect();
+        // What is left has waited.
+        waiting.patience = Duration::ZERO;
+        (!group.is_empty()).then_some(group)
+    }
+}
+
+/// The thread has ended, maybe by a panic: nothing waits in vain.
+struct Closing<'a>(&'a Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.closed = true;
+        waiting.writes.clear();
+    }
+}
+
+fn write_all(connection: Connection, queue: &Queue) {
+    let _closing = Closing(queue);
+    while let Some(mut group) = queue.next_group() {
         let committed = commit(&connection, &mut group);
         for write in group {
             write.answer(&committed);
         }
     }
-}
-
-/// What is committed together with `first`: all that waits, and, as long as nobody waits for any of
-/// it, what comes within [`COMPANY`].
-fn gather(first: Queued, waiting: &Receiver<Queued>) -> Vec<Box<dyn Write>> {
-    let end = Instant::now() + COMPANY;
-    let mut awaited = first.awaited;
-    let mut group = vec![first.write];
-    while group.len() < GROUP {
-        let next = match awaited {
-            true => waiting.try_recv().ok(),
-            false => waiting.recv_timeout(end.saturating_duration_since(Instant::now())).ok(),
-        };
-        let Some(next) = next else { break };
-        awaited |= next.awaited;
-        group.push(next.write);
-    }
-    group
 }
 
 fn commit(connection: &Connection, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
