@@ -348,6 +348,7 @@ impl Line {
     fn on_screen(&mut self, turn: TurnId) -> &mut OnScreen {
         let position = self.turns.iter().position(|on_screen| on_screen.turn == turn);
         let position = position.unwrap_or_else(|| {
+            self.turns.reserve_exact(1);
             self.turns.push(OnScreen::new(turn));
             self.turns.len() - 1
         });

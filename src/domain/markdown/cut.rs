@@ -165,7 +165,7 @@ impl MarkdownCutter {
         let filled = out.glyphs.iter().copied().chain(std::iter::repeat_n(any, ahead.chars));
         let seen: Vec<Glyph> = filled.take(limit_chars + 1).collect();
         let cut = place::natural(&seen, limit_chars, &out.names);
-        let is_before = out.glyphs.get(cut).is_some_and(|glyph| glyph.stop > ahead.stop);
+        let is_before = out.glyphs.get(cut).is_some_and(|glyph| glyph.stop() > ahead.stop);
         (is_before && seen.len() > limit_chars && place::is_late(cut, limit_chars)).then_some(cut)
     }
 

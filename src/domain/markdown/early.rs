@@ -49,7 +49,7 @@ fn told(document: &mut Document) -> Vec<(char, usize, Stop, Style, String, bool)
         (
             glyph.ch,
             glyph.end(),
-            glyph.stop,
+            glyph.stop(),
             Style { link: 0, ..style },
             names.url(style.link).to_owned(),
             same,

@@ -1,6 +1,8 @@
 //! The rendered answer, character by character: what [`super::document`] makes and
 //! [`super::cut`] cuts.
 
+use std::fmt;
+
 /// How a character looks. `0` is "none" in the numbered members; equal numbers are one entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Style {
@@ -49,25 +51,46 @@ pub(super) enum Stop {
 }
 
 /// One character of the rendered answer. Kept small: every chat that streams holds hundreds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Glyph {
     pub ch: char,
-    end: u32,
     /// How it looks: a style of [`Names`].
     pub look: u32,
-    pub stop: Stop,
+    /// Where it ends in the source, and in the lowest bits what kind of place it is.
+    end_and_stop: u32,
 }
+
+/// Bits of a [`Stop`].
+const STOP_BITS: u32 = 2;
 
 impl Glyph {
     /// A character that is told in full at `end`.
     pub fn new(ch: char, end: usize, look: u32, stop: Stop) -> Self {
-        Self { ch, end: number(end), look, stop }
+        let end = number(end).min(u32::MAX >> STOP_BITS);
+        Self { ch, look, end_and_stop: end << STOP_BITS | stop as u32 }
     }
 
     /// Where in the source, in bytes, the character is told in full. Never less than that of the
     /// glyph before, and more wherever neither of the two is white space.
     pub fn end(self) -> usize {
-        self.end as usize
+        (self.end_and_stop >> STOP_BITS) as usize
+    }
+
+    /// How good a place for a cut is before it.
+    pub fn stop(self) -> Stop {
+        match self.end_and_stop & ((1 << STOP_BITS) - 1) {
+            0 => Stop::Inside,
+            1 => Stop::Line,
+            2 => Stop::Item,
+            _ => Stop::Block,
+        }
+    }
+}
+
+impl fmt::Debug for Glyph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ch, look) = (self.ch, self.look);
+        write!(f, "{ch:?} to {}, look {look}, {:?}", self.end(), self.stop())
     }
 }
 
@@ -137,4 +160,20 @@ fn number(length: usize) -> u32 {
 
 fn at<T>(names: &[T], number: u32) -> Option<&T> {
     names.get(usize::try_from(number).ok()?.checked_sub(1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glyph_keeps_where_it_ends_and_what_place_it_is() {
+        for stop in [Stop::Inside, Stop::Line, Stop::Item, Stop::Block] {
+            for end in [0, 1, 1_048_576, (1 << 30) - 1] {
+                let glyph = Glyph::new('x', end, 7, stop);
+                assert_eq!((glyph.end(), glyph.stop()), (end, stop));
+            }
+        }
+        assert_eq!(size_of::<Glyph>(), 12);
+    }
 }

@@ -7,6 +7,10 @@ use super::glyph::{Glyph, Names, Stop, Style};
 /// Columns of white space that a line is indented by, at most.
 const MAX_INDENT: usize = 24;
 
+/// By so many characters the rendering grows at least: what waits is seldom more than one send, for
+/// which doubling would take too much.
+const GROWTH: usize = 64;
+
 /// A list item's marker that is still to be written: with the item's first text.
 #[derive(Debug, Clone)]
 pub(super) struct Marker {
@@ -101,7 +105,14 @@ impl Out {
         };
         self.last_end = end.max(self.last_end);
         let look = self.names.look(style);
-        self.glyphs.push_back(Glyph::new(ch, self.last_end, look, Stop::Inside));
+        self.push(Glyph::new(ch, self.last_end, look, Stop::Inside));
+    }
+
+    fn push(&mut self, glyph: Glyph) {
+        if self.glyphs.len() == self.glyphs.capacity() {
+            self.glyphs.reserve_exact(GROWTH.max(self.glyphs.len() / 4));
+        }
+        self.glyphs.push_back(glyph);
     }
 
     /// Writes white space that the source does not have.
@@ -116,7 +127,7 @@ impl Out {
         for line in 0..lines {
             let stop = if line == 0 { stop } else { Stop::Inside };
             let look = self.names.look(style);
-            self.glyphs.push_back(Glyph::new('\n', self.last_end, look, stop));
+            self.push(Glyph::new('\n', self.last_end, look, stop));
         }
     }
 

@@ -5,9 +5,9 @@ use super::glyph::{ATTRIBUTES, Glyph, Names, Stop};
 
 /// A good end for a send, from the best to the worst.
 const ENDS: [fn(&[Glyph], usize) -> bool; 5] = [
-    |glyphs, cut| glyphs[cut].stop == Stop::Block,
-    |glyphs, cut| glyphs[cut].stop == Stop::Item,
-    |glyphs, cut| glyphs[cut].stop == Stop::Line,
+    |glyphs, cut| glyphs[cut].stop() == Stop::Block,
+    |glyphs, cut| glyphs[cut].stop() == Stop::Item,
+    |glyphs, cut| glyphs[cut].stop() == Stop::Line,
     ends_sentence,
     |glyphs, cut| glyphs[cut].ch.is_whitespace(),
 ];
