@@ -407,15 +407,15 @@ fn spawn<A: Actor<Context = Context<A>>>(
     panicked: impl FnOnce() + 'static,
 ) -> AbortHandle {
     // actix swallows a panic: without this the actor would be gone without a word.
-    let running = AssertUnwindSafe(context.into_future(actor)).catch_unwind();
     let life = Life::begin(at);
-    let watched = async move {
-        if running.await.is_err() {
+    // An async block would take the actor's room twice.
+    let watched = AssertUnwindSafe(context.into_future(actor)).catch_unwind().map(move |ended| {
+        if ended.is_err() {
             tracing::debug!(target: STATIONS, %at, "panicked");
             panicked();
         }
         drop(life);
-    };
+    });
     tokio::task::spawn_local(watched).abort_handle()
 }
 

@@ -33,7 +33,7 @@ fn events() -> Vec<Bytes> {
 /// Reads all; how many pieces of text there were.
 async fn read<S>(bytes: S) -> usize
 where
-    S: Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+    S: Stream<Item = Result<Bytes, Infallible>> + Unpin + Send + 'static,
 {
     let pieces = pieces(bytes, LIMITS);
     pieces.filter(|piece| std::future::ready(matches!(piece, Ok(Piece::Text(_))))).count().await
@@ -52,7 +52,7 @@ fn one_event_a_read(bencher: Bencher) {
             tokio::task::yield_now().await;
             Ok(event)
         });
-        assert_eq!(black_box(runtime.block_on(read(paced))), DELTAS);
+        assert_eq!(black_box(runtime.block_on(read(paced.boxed()))), DELTAS);
     });
 }
 

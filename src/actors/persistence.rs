@@ -4,7 +4,9 @@
 //! that a turn waits for) is tried until the store takes it. Writes of one conversation keep their
 //! order: no turn ends on record before the one that came before it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod owed;
+
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,8 @@ use futures::FutureExt;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, State};
+use crate::domain::record::{NewTurn, State};
 use crate::edge::store::{Haste, Recorded, Store, StoreError, Stored};
 use crate::failpoint;
 use crate::messages::{
@@ -26,12 +27,16 @@ use crate::messages::{
 };
 use crate::port::Port;
 
+use owed::{Owed, Then, Write};
+
 /// The actor.
 pub struct Persistence {
     store: Arc<dyn Store>,
     turn_settled: Port<TurnSettled>,
-    /// Writes owed, by conversation; the first of each is under way.
-    writes: HashMap<ChatKey, VecDeque<(TurnId, Write)>>,
+    /// Writes owed, by conversation.
+    owed: HashMap<ChatKey, Owed>,
+    /// Conversations of which the only write is one that another may soon take the place of.
+    held: Vec<ChatKey>,
     /// Outboxes that wait for their ledger.
     ledgers: HashMap<TurnId, Awaited>,
     waits: u64,
@@ -49,6 +54,10 @@ const LEDGER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The same when the one before has waited in vain.
 const LATE_LEDGER_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long a ledger that nobody waits for is held back: with Telegram near, the next one soon takes its
+/// place.
+const HELD: Duration = Duration::from_millis(10);
 
 /// An Outbox that waits.
 struct Awaited {
@@ -71,6 +80,13 @@ struct Written {
 }
 
 impl Message for Written {
+    type Result = ();
+}
+
+/// To itself: what is held back has been for long enough.
+struct LetGo;
+
+impl Message for LetGo {
     type Result = ();
 }
 
@@ -128,20 +144,14 @@ where
     task.abort_handle()
 }
 
-enum Write {
-    Ledger(Ledger),
-    Messages(Vec<ChatMessage>),
-    Answer { answer: Answer, reply_to: Port<AnswerSaved> },
-    Outcome(Outcome),
-}
-
 impl Persistence {
     /// A Persistence over `store`, which tells Ingress of settled turns.
     pub fn new(store: Arc<dyn Store>, turn_settled: Port<TurnSettled>) -> Self {
         Self {
             store,
             turn_settled,
-            writes: HashMap::new(),
+            owed: HashMap::new(),
+            held: Vec::new(),
             ledgers: HashMap::new(),
             waits: 0,
             store_is_late: false,
@@ -151,19 +161,30 @@ impl Persistence {
     }
 
     fn owe(&mut self, key: ChatKey, turn: TurnId, write: Write, ctx: &mut Context<Self>) {
-        let writes = self.writes.entry(key).or_default();
-        writes.push_back((turn, write));
-        if writes.len() == 1 {
-            self.write_next(key, ctx);
+        let awaited = self.ledgers.contains_key(&turn);
+        match self.owed.entry(key).or_default().push(turn, write, awaited) {
+            Then::Wait => {}
+            Then::Hold => self.hold(key, ctx),
+            Then::Begin => self.write_next(key, ctx),
         }
     }
 
+    fn hold(&mut self, key: ChatKey, ctx: &mut Context<Self>) {
+        if self.held.is_empty() {
+            afterwards(ctx, async {
+                tokio::time::sleep(HELD).await;
+                LetGo
+            });
+        }
+        self.held.push(key);
+    }
+
     fn write_next(&mut self, key: ChatKey, ctx: &mut Context<Self>) {
-        let Some((turn, write)) = self.writes.get(&key).and_then(VecDeque::front) else {
-            self.writes.remove(&key);
+        let Some(owed) = self.owed.get_mut(&key) else { return };
+        let Some((turn, write)) = owed.begin() else {
+            self.owed.remove(&key);
             return;
         };
-        let turn = *turn;
         let store = self.store.clone();
         let written = match write {
             Write::Ledger(ledger) => {
@@ -194,7 +215,7 @@ impl Persistence {
     }
 
     fn written(&mut self, key: ChatKey, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
-        let Some((turn, write)) = self.writes.get_mut(&key).and_then(VecDeque::pop_front) else { return };
+        let Some((turn, write)) = self.owed.get_mut(&key).and_then(Owed::done) else { return };
         if let Err(error) = result {
             tracing::error!(%turn, "a write was given up: {error}");
         }
@@ -205,7 +226,9 @@ impl Persistence {
         match write {
             Write::Answer { reply_to, .. } => reply_to.tell_if_there(AnswerSaved { turn }),
             // Only the last of them is the one that the Outbox waits for.
-            Write::Ledger(_) if !self.is_owed_ledger(key, turn) => self.ledger_saved(turn),
+            Write::Ledger(_) if !self.owed.get(&key).is_some_and(|owed| owed.owes_ledger(turn)) => {
+                self.ledger_saved(turn);
+            }
             Write::Ledger(_) | Write::Messages(_) => {}
             Write::Outcome(_) => self.turn_settled.tell_if_there(TurnSettled { turn }),
         }
@@ -226,11 +249,6 @@ impl Persistence {
             tokio::time::sleep(patience).await;
             Late { turn, wait }
         })
-    }
-
-    fn is_owed_ledger(&self, key: ChatKey, turn: TurnId) -> bool {
-        let mut writes = self.writes.get(&key).into_iter().flatten();
-        writes.any(|(of, write)| *of == turn && matches!(write, Write::Ledger(_)))
     }
 
     fn ledger_saved(&mut self, turn: TurnId) {
@@ -289,6 +307,18 @@ impl Handler<Written> for Persistence {
 
     fn handle(&mut self, Written { key, result }: Written, ctx: &mut Context<Self>) {
         self.written(key, result, ctx);
+    }
+}
+
+impl Handler<LetGo> for Persistence {
+    type Result = ();
+
+    fn handle(&mut self, LetGo: LetGo, ctx: &mut Context<Self>) {
+        for key in std::mem::take(&mut self.held) {
+            if self.owed.get(&key).is_some_and(|owed| !owed.has_begun()) {
+                self.write_next(key, ctx);
+            }
+        }
     }
 }
 
@@ -386,11 +416,6 @@ impl Handler<SaveDelivery> for Persistence {
             self.await_ledger(turn, reply_to, ctx);
             // It may be behind one of its conversation that is being written.
             self.store.hurry();
-        }
-        // A ledger that is still in the queue is out of date.
-        let writes = self.writes.entry(key).or_default();
-        if writes.len() > 1 {
-            writes.pop_back_if(|(of, write)| *of == turn && matches!(write, Write::Ledger(_)));
         }
         self.owe(key, turn, Write::Ledger(ledger), ctx);
     }

@@ -4,10 +4,12 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
+use std::task::Poll;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, WeakAddr};
-use futures::{FutureExt, StreamExt};
-use tokio::task::AbortHandle;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, poll};
+use tokio::task::{AbortHandle, yield_now};
 
 use super::Conversation;
 use crate::domain::ids::TurnId;
@@ -19,6 +21,9 @@ pub(super) struct Asked {
     pub streamed: bool,
     pub with_tools: bool,
 }
+
+/// What the model says, once it has begun to.
+pub(super) type Coming = BoxFuture<'static, Result<Pieces, ModelError>>;
 
 /// To itself: what the model said, or that its stream panicked.
 pub(super) struct Heard {
@@ -76,6 +81,9 @@ impl Drop for Listener {
 /// Dropped, it ends the listening: with the call, the turn or the Conversation.
 pub(super) struct Listener(AbortHandle);
 
+/// While a send is on its way, words are handed on when there are so many, though more may have come.
+const MOST_HELD_BYTES: usize = 128;
+
 /// Words that are kept until they are enough, and to whom they then go.
 struct Ear {
     me: WeakAddr<Conversation>,
@@ -89,28 +97,59 @@ struct Ear {
 }
 
 impl Ear {
+    /// Hears the answer to its end.
+    async fn listen(mut self, pieces: Coming) {
+        let mut pieces = match pieces.await {
+            Ok(pieces) => pieces,
+            Err(error) => return self.hear(Err(error)),
+        };
+        while let Some(piece) = self.next(&mut pieces).await {
+            self.hear(piece);
+        }
+    }
+
+    async fn next(&mut self, pieces: &mut Pieces) -> Option<Result<Piece, ModelError>> {
+        if !self.held.is_empty() && self.missing_bytes() == 0 {
+            if let Poll::Ready(piece) = poll!(pieces.next()) {
+                return piece;
+            }
+            // The connection's task may have more that it could not hand on yet.
+            yield_now().await;
+            if let Poll::Ready(piece) = poll!(pieces.next()) {
+                return piece;
+            }
+            self.hand_on();
+        }
+        pieces.next().await
+    }
+
+    /// Bytes until a send can be made: a character has at least one.
+    fn missing_bytes(&self) -> usize {
+        (self.progress.cut_bytes.get() + self.least_bytes).saturating_sub(self.progress.heard_bytes.get())
+    }
+
     fn hear(&mut self, piece: Result<Piece, ModelError>) {
         let Ok(Piece::Text(text)) = piece else {
             self.hand_on();
             return self.tell(piece);
         };
-        let heard = self.progress.heard_bytes.get() + text.len();
-        self.progress.heard_bytes.set(heard);
+        let was_missing = self.missing_bytes() > 0;
+        self.progress.heard_bytes.set(self.progress.heard_bytes.get() + text.len());
         if self.held.is_empty() {
             self.held = text;
         } else {
             self.held.push_str(&text);
         }
-        // A character has at least a byte: with fewer of them there is no send to be made. The first
-        // word is told at once.
-        let is_first = !std::mem::replace(&mut self.spoke, true);
-        if is_first || heard.saturating_sub(self.progress.cut_bytes.get()) >= self.least_bytes {
+        // What makes a send goes at once, what comes while that is on its way together.
+        let is_enough = was_missing || self.held.len() >= MOST_HELD_BYTES;
+        if !self.spoke || self.missing_bytes() == 0 && is_enough {
             self.hand_on();
         }
     }
 
     fn hand_on(&mut self) {
         if !self.held.is_empty() {
+            self.spoke = true;
             let text = std::mem::take(&mut self.held);
             self.tell(Ok(Piece::Text(text)));
         }
@@ -124,13 +163,13 @@ impl Ear {
 }
 
 impl Conversation {
-    pub(super) fn listen(&mut self, mut pieces: Pieces, asked: Asked, ctx: &Context<Self>) {
+    pub(super) fn listen(&mut self, pieces: Coming, asked: Asked, ctx: &Context<Self>) {
         let me = ctx.address().downgrade();
         let least_bytes = self.settings.hold_bytes;
         let Some(running) = &mut self.running else { return };
         running.calls += 1;
         let (turn, call, progress) = (running.stored.id, running.calls, running.progress.clone());
-        let mut ear = Ear {
+        let ear = Ear {
             me: me.clone(),
             turn,
             call,
@@ -140,14 +179,9 @@ impl Conversation {
             held: String::new(),
             spoke: false,
         };
-        let listening = async move {
-            while let Some(piece) = pieces.next().await {
-                ear.hear(piece);
-            }
-        };
         let task = tokio::task::spawn_local(async move {
             // A panic here is one of this chat's, and goes the way of all of them.
-            if let Err(panic) = AssertUnwindSafe(listening).catch_unwind().await {
+            if let Err(panic) = AssertUnwindSafe(ear.listen(pieces)).catch_unwind().await {
                 let _gone = me.upgrade().map(|me| me.try_send(Broken(panic)));
             }
         });

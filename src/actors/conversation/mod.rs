@@ -81,6 +81,8 @@ impl Conversation {
             return;
         }
         let Some(stored) = self.waiting.pop_front() else { return };
+        // Mostly it was the only one.
+        self.waiting.shrink_to_fit();
         let place = stored.place();
         let kind = stored.kind;
         let shows_another = stored.state == State::Accepted && !stored.delivery.is_empty();

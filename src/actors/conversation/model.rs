@@ -3,16 +3,16 @@
 use std::fmt;
 
 use actix::Context;
-use futures::{FutureExt, StreamExt, TryFutureExt};
+use futures::{FutureExt, StreamExt, TryFutureExt, future};
 
 use super::Conversation;
-use super::listening::Asked;
+use super::listening::{Asked, Coming};
 use crate::domain::chat::{ChatMessage, Reply};
 use crate::domain::commands;
 use crate::domain::ids::TurnId;
 use crate::domain::record::{Kind, State};
 use crate::domain::turn::{Failure, Next, Turn};
-use crate::edge::llm::{ModelError, Piece, Pieces, Request};
+use crate::edge::llm::{ModelError, Piece, Request};
 use crate::failpoint;
 use crate::messages::{AnswerEnded, AnswerResumed, DeltaArrived};
 use crate::port::{Station, length, witness};
@@ -88,10 +88,11 @@ impl Conversation {
         let request = self.request(with_tools);
         witness(self.me(), MODEL, &Asking { request: &request, streamed }, None);
         let model = &self.with.model;
-        let pieces: Pieces = if streamed {
-            model.stream(request).try_flatten_stream().boxed()
+        let pieces: Coming = if streamed {
+            model.stream(request)
         } else {
-            model.complete(request).map_ok(Piece::End).into_stream().boxed()
+            let whole = model.complete(request).map_ok(Piece::End);
+            future::ready(Ok(whole.into_stream().boxed())).boxed()
         };
         if let Some(running) = &mut self.running {
             running.asked_at_ms.get_or_insert(now_ms);

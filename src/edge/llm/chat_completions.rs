@@ -110,9 +110,11 @@ impl Model for ChatCompletions {
     fn stream(&self, request: Request) -> BoxFuture<'static, Result<Pieces, ModelError>> {
         let inner = self.0.clone();
         Box::pin(async move {
-            let pieces = inner.stream(&request).await.map_err(|error| inner.hide_key(error))?;
-            let hidden = pieces.map_err(move |error| inner.hide_key(error));
-            Ok(hidden.boxed())
+            let started = Instant::now();
+            let response = inner.in_time(started, inner.send_stream(&request)).await;
+            let response = response.map_err(|error| inner.hide_key(error))?;
+            let pieces = pieces_since(started, plain_errors(response), inner.limits);
+            Ok(pieces.map_err(move |error| inner.hide_key(error)).boxed())
         })
     }
 }
@@ -126,12 +128,6 @@ impl Inner {
             last(pieces).await
         };
         self.in_time(started, whole).await
-    }
-
-    async fn stream(&self, request: &Request) -> Result<Pieces, ModelError> {
-        let started = Instant::now();
-        let response = self.in_time(started, self.send_stream(request)).await?;
-        Ok(pieces_since(started, plain_errors(response), self.limits))
     }
 
     async fn in_time<T>(
@@ -245,11 +241,15 @@ async fn refusal(response: Response) -> Refusal {
     Refusal { error, about_stream_options }
 }
 
-fn plain_errors(response: Response) -> impl futures::Stream<Item = Result<Bytes, reqwest::Error>> + Send {
+fn plain_errors(
+    response: Response,
+) -> impl futures::Stream<Item = Result<Bytes, reqwest::Error>> + Unpin + Send {
     response.bytes_stream().map_err(reqwest::Error::without_url)
 }
 
-async fn last(mut pieces: Pieces) -> Result<Reply, ModelError> {
+async fn last(
+    mut pieces: impl futures::Stream<Item = Result<Piece, ModelError>> + Unpin,
+) -> Result<Reply, ModelError> {
     while let Some(piece) = pieces.next().await {
         if let Piece::End(reply) = piece? {
             return Ok(reply);

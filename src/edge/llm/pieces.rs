@@ -38,20 +38,24 @@ pub struct Limits {
 /// To be polled inside a tokio runtime.
 pub fn pieces<S, E>(bytes: S, limits: Limits) -> Pieces
 where
-    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    S: Stream<Item = Result<Bytes, E>> + Unpin + Send + 'static,
     E: Error + 'static,
 {
-    pieces_since(Instant::now(), bytes, limits)
+    pieces_since(Instant::now(), bytes, limits).boxed()
 }
 
 /// Like [`pieces`], for a request that began at `started`.
-pub(super) fn pieces_since<S, E>(started: Instant, bytes: S, limits: Limits) -> Pieces
+pub(super) fn pieces_since<S, E>(
+    started: Instant,
+    bytes: S,
+    limits: Limits,
+) -> impl Stream<Item = Result<Piece, ModelError>> + Unpin + Send + use<S, E>
 where
-    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
-    E: Error + 'static,
+    S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
+    E: Error,
 {
     let patience = Patience { first: limits.first_token, idle: limits.idle };
-    Box::pin(Reader {
+    Reader {
         watch: Watch::new(bytes, started, patience),
         wire: Wire::new(limits.max_answer_bytes),
         over: false,
@@ -62,7 +66,7 @@ where
         shown: 0,
         tail: String::new(),
         outcome: None,
-    })
+    }
 }
 
 struct Reader<S> {
@@ -85,7 +89,7 @@ struct Reader<S> {
 
 impl<S, E> Reader<S>
 where
-    S: Stream<Item = Result<Bytes, E>>,
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: Error,
 {
     /// Reads all that has come; the text of it, or nothing when there is nothing to wait for.
@@ -221,7 +225,7 @@ fn silent(silence: Silence, limits: &Limits) -> ModelError {
 
 impl<S, E> Stream for Reader<S>
 where
-    S: Stream<Item = Result<Bytes, E>>,
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: Error,
 {
     type Item = Result<Piece, ModelError>;

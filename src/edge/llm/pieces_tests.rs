@@ -31,7 +31,7 @@ fn read(chunks: Vec<Vec<u8>>, slowly: bool) -> Outcome {
         }
         Ok::<_, Infallible>(Bytes::from(chunk))
     });
-    run(collect(pieces(bytes, LIMITS)))
+    run(collect(pieces(bytes.boxed(), LIMITS)))
 }
 
 async fn collect(mut pieces: Pieces) -> Outcome {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What is as good as for ever, and still can be added to any instant.
@@ -33,7 +33,7 @@ pub struct Patience {
 ///
 /// There is one timer for all items, and none as long as the stream is never waited for.
 pub struct Watch<S> {
-    inner: Pin<Box<S>>,
+    inner: S,
     patience: Patience,
     started: Instant,
     /// When the stream was last waited for after something had come.
@@ -82,10 +82,9 @@ impl Alarm {
     }
 }
 
-impl<S: Stream> Watch<S> {
+impl<S> Watch<S> {
     /// Watches `inner`; the first event is due `patience.first` after `started`.
     pub fn new(inner: S, started: Instant, patience: Patience) -> Self {
-        let inner = Box::pin(inner);
         Self { inner, patience, started, last: None, item: false, event: false, alarm: None }
     }
 
@@ -116,11 +115,11 @@ fn after(start: Instant, wait: Duration) -> Instant {
     start + wait.min(FOR_EVER)
 }
 
-impl<S: Stream> Stream for Watch<S> {
+impl<S: Stream + Unpin> Stream for Watch<S> {
     type Item = Result<S::Item, Silence>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.inner.as_mut().poll_next(cx) {
+        match self.inner.poll_next_unpin(cx) {
             Poll::Ready(Some(item)) => {
                 self.item = true;
                 Poll::Ready(Some(Ok(item)))
@@ -133,7 +132,7 @@ impl<S: Stream> Stream for Watch<S> {
 
 #[cfg(test)]
 mod tests {
-    use futures::{StreamExt, stream};
+    use futures::stream::{self, BoxStream};
     use tokio::time::{advance, sleep};
 
     use super::*;
@@ -141,15 +140,17 @@ mod tests {
     const PATIENCE: Patience = Patience { first: Duration::from_secs(60), idle: Duration::from_secs(10) };
 
     /// A stream whose items come after these many seconds each; one with a minus is no event.
-    fn at(pauses: &'static [i64]) -> impl Stream<Item = i64> {
-        stream::iter(pauses).then(async |&pause| {
-            sleep(Duration::from_secs(pause.unsigned_abs())).await;
-            pause
-        })
+    fn at(pauses: &'static [i64]) -> BoxStream<'static, i64> {
+        stream::iter(pauses)
+            .then(async |&pause| {
+                sleep(Duration::from_secs(pause.unsigned_abs())).await;
+                pause
+            })
+            .boxed()
     }
 
     /// The next item that is an event.
-    async fn next<S: Stream<Item = i64>>(watch: &mut Watch<S>) -> Option<Result<i64, Silence>> {
+    async fn next<S: Stream<Item = i64> + Unpin>(watch: &mut Watch<S>) -> Option<Result<i64, Silence>> {
         loop {
             match watch.next().await {
                 Some(Ok(beat)) if beat < 0 => {}

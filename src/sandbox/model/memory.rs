@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream;
+use tokio::time::Instant;
 
 use crate::domain::chat::{Reply, Usage};
 use crate::edge::llm::{Model, ModelError, Piece, Pieces, Request};
@@ -122,6 +123,7 @@ impl Model for MemoryModel {
             }
             let play = Play {
                 steps: script.steps.into(),
+                due: Instant::now(),
                 reply: Reply { usage: Some(used), ..Reply::default() },
                 running,
             };
@@ -133,6 +135,8 @@ impl Model for MemoryModel {
 /// A script being played to somebody.
 struct Play {
     steps: VecDeque<(u64, Step)>,
+    /// When the last step was due: a reader that comes late finds what has come meanwhile.
+    due: Instant,
     reply: Reply,
     running: Running,
 }
@@ -142,8 +146,9 @@ impl Play {
         let mut play = play?;
         loop {
             let (gap, step) = play.steps.pop_front().unwrap_or((0, Step::Break));
+            play.due += Duration::from_millis(gap);
             if gap > 0 {
-                tokio::time::sleep(Duration::from_millis(gap)).await;
+                tokio::time::sleep_until(play.due).await;
             }
             join(&mut play.reply, &step);
             let last = match step {

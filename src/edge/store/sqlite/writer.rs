@@ -64,7 +64,7 @@ fn patience(haste: Haste) -> Duration {
     match haste {
         Haste::AtOnce => Duration::ZERO,
         Haste::Soon => Duration::from_millis(3),
-        Haste::InCompany => Duration::from_millis(20),
+        Haste::InCompany => Duration::from_millis(10),
     }
 }
 
