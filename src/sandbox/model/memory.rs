@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream;
-use tokio::time::Instant;
 
 use crate::domain::chat::{Reply, Usage};
 use crate::edge::llm::{Model, ModelError, Piece, Pieces, Request};
@@ -123,7 +122,6 @@ impl Model for MemoryModel {
             }
             let play = Play {
                 steps: script.steps.into(),
-                due: Instant::now(),
                 reply: Reply { usage: Some(used), ..Reply::default() },
                 running,
             };
@@ -135,8 +133,6 @@ impl Model for MemoryModel {
 /// A script being played to somebody.
 struct Play {
     steps: VecDeque<(u64, Step)>,
-    /// When the last step was due: a reader that comes late finds what has come meanwhile.
-    due: Instant,
     reply: Reply,
     running: Running,
 }
@@ -146,9 +142,8 @@ impl Play {
         let mut play = play?;
         loop {
             let (gap, step) = play.steps.pop_front().unwrap_or((0, Step::Break));
-            play.due += Duration::from_millis(gap);
             if gap > 0 {
-                tokio::time::sleep_until(play.due).await;
+                tokio::time::sleep(Duration::from_millis(gap)).await;
             }
             join(&mut play.reply, &step);
             let last = match step {

@@ -237,3 +237,51 @@ fn run(connection: &Connection, doing: &'static str, statement: &str) -> Result<
     let done = connection.prepare_cached(statement).and_then(|mut statement| statement.execute([]));
     done.map(|_| ()).map_err(|error| away(during(doing)(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn write() -> Box<dyn Write> {
+        Box::new(Waiting { work: Some(|_: &Connection| Ok(())), done: None, waiter: oneshot::channel().0 })
+    }
+
+    /// How many writes the next group has; none when it does not come.
+    fn group(queue: &Arc<Queue>) -> Option<usize> {
+        let (sender, receiver) = mpsc::channel();
+        let queue = queue.clone();
+        thread::spawn(move || sender.send(queue.next_group().map_or(0, |group| group.len())));
+        receiver.recv_timeout(Duration::from_secs(10)).ok()
+    }
+
+    #[test]
+    fn what_has_time_goes_with_what_has_none() {
+        let queue = Arc::new(Queue::default());
+        queue.push(write(), HOUR);
+        queue.push(write(), HOUR);
+        queue.push(write(), Duration::ZERO);
+        queue.push(write(), HOUR);
+        assert_eq!(group(&queue), Some(4));
+    }
+
+    #[test]
+    fn what_has_time_can_be_hurried() {
+        let queue = Arc::new(Queue::default());
+        queue.hurry(Duration::ZERO);
+        queue.push(write(), HOUR);
+        queue.hurry(Duration::ZERO);
+        assert_eq!(group(&queue), Some(1));
+    }
+
+    #[test]
+    fn at_the_end_all_that_waits_is_written_at_once() {
+        let queue = Arc::new(Queue::default());
+        queue.push(write(), HOUR);
+        drop(Handle(queue.clone()));
+        assert_eq!((group(&queue), group(&queue)), (Some(1), Some(0)));
+    }
+}
