@@ -324,7 +324,6 @@ impl Floor {
             answer_ended: strong(me, chunker_at, &chunker),
             discard_rest: strong(me, chunker_at, &chunker),
             remark: strong(me, outbox_at, &outbox),
-            may_send: strong(me, outbox_at, &outbox),
             save_messages: strong(me, PERSISTENCE, &persistence),
             save_delivery: strong(me, PERSISTENCE, &persistence),
             delivery_saved: weak(PERSISTENCE, outbox_at, &outbox),

@@ -46,7 +46,6 @@ told!(
     PartAttempted,
     SaveDelivery,
     DeliverySaved,
-    MaySend,
     AttemptFailed,
     StatusShown,
     PenaltyReceived,
@@ -274,8 +273,8 @@ pub struct CutChunk {
     pub merge_above_chars: usize,
 }
 
-/// From Outbox to Conversation: a part is about to be sent. Answered by [`DeliverySaved`], when that is
-/// on record, or by [`MaySend`].
+/// From Outbox to Conversation: a part is about to be sent. Answered, when that is on record, by
+/// [`DeliverySaved`].
 pub struct PartAttempted {
     /// Of which turn.
     pub turn: TurnId,
@@ -332,12 +331,6 @@ pub struct SaveMessages {
 /// From Persistence to Outbox: the ledger is on record, or the store has kept the chat waiting for
 /// long enough. Send.
 pub struct DeliverySaved {
-    /// Of which turn.
-    pub turn: TurnId,
-}
-
-/// From Conversation to Outbox: that the part is about to be sent need not be on record. Send.
-pub struct MaySend {
     /// Of which turn.
     pub turn: TurnId,
 }

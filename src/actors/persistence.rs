@@ -39,8 +39,7 @@ pub struct Persistence {
     held: Vec<ChatKey>,
     /// Outboxes that wait for their ledger.
     ledgers: HashMap<TurnId, Awaited>,
-    /// When those that have waited for long enough are looked for next. One timer for all of them.
-    watch: Option<Watch>,
+    waits: u64,
     /// A ledger was waited for in vain, and nothing has been written since.
     store_is_late: bool,
     /// When the store took the last write.
@@ -62,14 +61,16 @@ const HELD: Duration = Duration::from_millis(10);
 
 /// An Outbox that waits.
 struct Awaited {
+    /// Counts all waits.
+    wait: u64,
     reply_to: Port<DeliverySaved>,
-    until: Instant,
+    timer: AbortHandle,
 }
 
-/// A timer.
-struct Watch {
-    ends: Instant,
-    timer: AbortHandle,
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.timer.abort();
+    }
 }
 
 /// To itself: the store has taken the first of a conversation's writes, or given it up.
@@ -100,8 +101,11 @@ impl Message for Tried {
     type Result = ();
 }
 
-/// To itself: a ledger may have been waited for long enough.
-struct Late;
+/// To itself: a ledger has been waited for long enough.
+struct Late {
+    turn: TurnId,
+    wait: u64,
+}
 
 impl Message for Late {
     type Result = ();
@@ -149,7 +153,7 @@ impl Persistence {
             owed: HashMap::new(),
             held: Vec::new(),
             ledgers: HashMap::new(),
-            watch: None,
+            waits: 0,
             store_is_late: false,
             last_taken: Instant::now(),
             uncertain: HashSet::new(),
@@ -234,39 +238,17 @@ impl Persistence {
 
 impl Persistence {
     fn await_ledger(&mut self, turn: TurnId, reply_to: Port<DeliverySaved>, ctx: &mut Context<Self>) {
+        self.waits += 1;
+        let timer = self.watch_ledger(turn, self.waits, ctx);
+        self.ledgers.insert(turn, Awaited { wait: self.waits, reply_to, timer });
+    }
+
+    fn watch_ledger(&self, turn: TurnId, wait: u64, ctx: &Context<Self>) -> AbortHandle {
         let patience = if self.store_is_late { LATE_LEDGER_PATIENCE } else { LEDGER_PATIENCE };
-        let until = Instant::now() + patience;
-        self.ledgers.insert(turn, Awaited { reply_to, until });
-        self.watch(until, ctx);
-    }
-
-    fn watch(&mut self, until: Instant, ctx: &Context<Self>) {
-        if self.watch.as_ref().is_some_and(|watch| watch.ends <= until) {
-            return;
-        }
-        let timer = afterwards(ctx, async move {
-            tokio::time::sleep_until(until).await;
-            Late
-        });
-        if let Some(later) = self.watch.replace(Watch { ends: until, timer }) {
-            later.timer.abort();
-        }
-    }
-
-    /// Those that have waited until now. When the store takes others' writes, it is slow and worth waiting
-    /// for.
-    fn late_ledgers(&mut self, now: Instant) -> Vec<TurnId> {
-        let is_slow = now - self.last_taken < LEDGER_PATIENCE;
-        let mut late = Vec::new();
-        for (turn, awaited) in &mut self.ledgers {
-            if awaited.until <= now && is_slow {
-                awaited.until = now + LEDGER_PATIENCE;
-            } else if awaited.until <= now {
-                late.push(*turn);
-            }
-        }
-        late.sort_unstable();
-        late
+        afterwards(ctx, async move {
+            tokio::time::sleep(patience).await;
+            Late { turn, wait }
+        })
     }
 
     fn ledger_saved(&mut self, turn: TurnId) {
@@ -343,15 +325,19 @@ impl Handler<LetGo> for Persistence {
 impl Handler<Late> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, Late: Late, ctx: &mut Context<Self>) {
-        self.watch = None;
-        for turn in self.late_ledgers(Instant::now()) {
+    fn handle(&mut self, Late { turn, wait }: Late, ctx: &mut Context<Self>) {
+        if self.ledgers.get(&turn).is_some_and(|awaited| awaited.wait == wait) {
+            // A store that takes others' writes is slow, and worth waiting for.
+            if self.last_taken.elapsed() < LEDGER_PATIENCE {
+                let timer = self.watch_ledger(turn, wait, ctx);
+                if let Some(awaited) = self.ledgers.get_mut(&turn) {
+                    awaited.timer = timer;
+                }
+                return;
+            }
             tracing::debug!(%turn, "a part is sent before its attempt is on record: the store is away");
             self.store_is_late = true;
             self.ledger_saved(turn);
-        }
-        if let Some(next) = self.ledgers.values().map(|awaited| awaited.until).min() {
-            self.watch(next, ctx);
         }
     }
 }

@@ -65,7 +65,6 @@ pub const EDGES: &[Edge] = &[
     edge("chunker", "NothingToCut", "outbox", "1: answers CutChunk"),
     edge("chunker", "DeliverChunk", "outbox", "1: answers CutChunk"),
     edge("outbox", "PartAttempted", "conversation", "1: one call at a time"),
-    edge("conversation", "MaySend", "outbox", "1: answers PartAttempted"),
     edge("conversation", "SaveDelivery", "persistence", "1: one call at a time"),
     edge("persistence", "DeliverySaved", "outbox", "1: one call at a time"),
     edge("outbox", "AttemptFailed", "conversation", "1: one call at a time"),

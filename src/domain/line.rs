@@ -210,7 +210,7 @@ impl Line {
         }
         if is_part {
             self.jobs.retain(|other| other.turn != job.turn || other.task != Task::Cut);
-            self.jobs.push_front(Job { task: Task::Cut, announced: false, ..job });
+            self.jobs.push_front(Job { task: Task::Cut, recorded: false, ..job });
         } else if self.is_worth_repeating(&job) {
             self.put_back(job, 0);
         }

@@ -5,10 +5,10 @@ use std::fmt;
 use super::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerEnded, AnswerResumed, AnswerSaved, AttemptFailed,
     ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk, DeliverySaved, DeltaArrived,
-    DiscardRest, Drain, FirstChunk, HistoryLoaded, LoadHistory, LoadUnfinished, MaySend, NothingToCut,
-    PartAttempted, PenaltyReceived, RecordUpdate, Remark, RemarkMade, SaveAnswer, SaveDelivery, SaveMessages,
-    SaveOutcome, StationLost, StatusShown, TakeOver, TakeUpdate, Thinking, TurnClosed, TurnEnded,
-    TurnSettled, TurnStarted, UnfinishedLoaded, UpdateRecorded, UserSaid,
+    DiscardRest, Drain, FirstChunk, HistoryLoaded, LoadHistory, LoadUnfinished, NothingToCut, PartAttempted,
+    PenaltyReceived, RecordUpdate, Remark, RemarkMade, SaveAnswer, SaveDelivery, SaveMessages, SaveOutcome,
+    StationLost, StatusShown, TakeOver, TakeUpdate, Thinking, TurnClosed, TurnEnded, TurnSettled,
+    TurnStarted, UnfinishedLoaded, UpdateRecorded, UserSaid,
 };
 use crate::domain::line::Report;
 use crate::edge::store::Recorded;
@@ -202,12 +202,6 @@ impl fmt::Display for SaveMessages {
 impl fmt::Display for DeliverySaved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ledger of turn {} saved", self.turn)
-    }
-}
-
-impl fmt::Display for MaySend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "may send in turn {}", self.turn)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::domain::turn::Failure;
 use crate::failpoint;
 use crate::messages::{
     AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, AttemptFailed, ChunkDelivered, DeliverySaved,
-    DiscardRest, HistoryLoaded, LoadHistory, MaySend, PartAttempted, PenaltyReceived, Remark, RemarkMade,
+    DiscardRest, HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, RemarkMade,
     SaveDelivery, SaveMessages, StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
 };
 use crate::port::{Port, Station};
@@ -301,10 +301,7 @@ impl Handler<PartAttempted> for Conversation {
             return self.ports.outbox_turn_ended.tell_if_there(ended);
         };
         running.attempted(part);
-        match running.attempt_must_be_on_record() {
-            true => self.save_ledger(Some(self.ports.delivery_saved.clone())),
-            false => self.ports.may_send.tell_if_there(MaySend { turn }),
-        }
+        self.save_ledger(Some(self.ports.delivery_saved.clone()));
     }
 }
 

@@ -13,8 +13,8 @@ use crate::edge::llm::Model;
 use crate::edge::tools::Toolbox;
 use crate::messages::{
     Acknowledge, AnswerEnded, AnswerResumed, AnswerSaved, DeliverySaved, DeltaArrived, DiscardRest,
-    HistoryLoaded, LoadHistory, MaySend, Remark, SaveAnswer, SaveDelivery, SaveMessages, SaveOutcome,
-    TakeOver, TurnEnded, TurnStarted,
+    HistoryLoaded, LoadHistory, Remark, SaveAnswer, SaveDelivery, SaveMessages, SaveOutcome, TakeOver,
+    TurnEnded, TurnStarted,
 };
 use crate::port::Port;
 
@@ -40,8 +40,6 @@ pub struct ConversationPorts {
     pub discard_rest: Port<DiscardRest>,
     /// To Outbox.
     pub remark: Port<Remark>,
-    /// To Outbox.
-    pub may_send: Port<MaySend>,
     /// To Persistence.
     pub save_messages: Port<SaveMessages>,
     /// To Persistence.

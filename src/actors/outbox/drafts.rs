@@ -55,7 +55,7 @@ impl Outbox {
                 this.line.put_back(job, 0);
                 return this.go_on(ctx);
             }
-            this.announce(job);
+            this.record(job);
         }));
     }
 

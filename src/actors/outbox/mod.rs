@@ -20,8 +20,8 @@ use crate::edge::telegram::{BotApi, TelegramError};
 use crate::failpoint;
 use crate::messages::{
     Acknowledge, AttemptFailed, ChunkDelivered, ChunkReady, ChunkReturned, CutChunk, DeliverChunk,
-    DeliverySaved, FirstChunk, MaySend, NothingToCut, PartAttempted, PenaltyReceived, Remark, RemarkMade,
-    StatusShown, TakeOver, Thinking, TurnClosed, TurnEnded,
+    DeliverySaved, FirstChunk, NothingToCut, PartAttempted, PenaltyReceived, Remark, RemarkMade, StatusShown,
+    TakeOver, Thinking, TurnClosed, TurnEnded,
 };
 use crate::port::{Station, witness};
 
@@ -57,8 +57,8 @@ enum State {
     Calling,
     /// The Chunker cuts the part for this job.
     Cutting(Job),
-    /// The Conversation is to know of the attempt before it is made, and to put it on record where it must be.
-    Announced(Job),
+    /// The attempt goes on record before it is made.
+    Recording(Job),
     Waiting,
 }
 
@@ -142,31 +142,23 @@ impl Outbox {
     /// Makes a call; that a part is about to be sent goes on record before.
     fn make(&mut self, job: Job, call: Call, ctx: &mut Context<Self>) {
         let is_part = matches!((&job.task, &call), (Task::Deliver { .. }, Call::Send(_)));
-        if !is_part || job.announced {
+        if !is_part || job.recorded {
             return self.call(job, call, ctx);
         }
         match self.line.last_draft(&job) {
             Some(draft) => self.show_last_draft(job, draft, ctx),
-            None => self.announce(job),
+            None => self.record(job),
         }
     }
 
-    fn announce(&mut self, job: Job) {
+    fn record(&mut self, job: Job) {
         let Task::Deliver { frame, .. } = &job.task else { return };
         let (attempts, end_bytes) = (job.attempts, frame.chunk.end_bytes);
         let (delivered, uncertain, grows) = (false, false, false);
         let part = Part { message_id: None, delivered, uncertain, grows, attempts, end_bytes };
         failpoint::reach("before_attempt_recorded");
         self.ports.part_attempted.tell_if_there(PartAttempted { turn: job.turn, part });
-        self.state = State::Announced(Job { announced: true, ..job });
-    }
-
-    /// Sends the part that waited for its attempt to be on record.
-    fn send_announced(&mut self, turn: TurnId, ctx: &mut Context<Self>) {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Announced(job) if job.turn == turn => self.deliver(job, ctx),
-            other => self.state = other,
-        }
+        self.state = State::Recording(Job { recorded: true, ..job });
     }
 
     fn call(&mut self, job: Job, call: Call, ctx: &mut Context<Self>) {
@@ -211,8 +203,8 @@ impl Outbox {
     }
 
     fn failed(&mut self, mut job: Job, error: &TelegramError, ctx: &mut Context<Self>) -> Option<Report> {
-        if job.announced && error.was_not_done() {
-            job.announced = false;
+        if job.recorded && error.was_not_done() {
+            job.recorded = false;
             self.ports.attempt_failed.tell_if_there(AttemptFailed { turn: job.turn });
         }
         match error {
@@ -375,16 +367,13 @@ impl Handler<DeliverySaved> for Outbox {
     type Result = ();
 
     fn handle(&mut self, DeliverySaved { turn }: DeliverySaved, ctx: &mut Context<Self>) {
-        failpoint::reach("after_attempt_recorded");
-        self.send_announced(turn, ctx);
-    }
-}
-
-impl Handler<MaySend> for Outbox {
-    type Result = ();
-
-    fn handle(&mut self, MaySend { turn }: MaySend, ctx: &mut Context<Self>) {
-        self.send_announced(turn, ctx);
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Recording(job) if job.turn == turn => {
+                failpoint::reach("after_attempt_recorded");
+                self.deliver(job, ctx);
+            }
+            other => self.state = other,
+        }
     }
 }
 
@@ -417,7 +406,7 @@ impl Handler<TurnEnded> for Outbox {
             self.ports.chunk_delivered.tell_if_there(ChunkDelivered { report });
         }
         let unsent =
-            matches!(&self.state, State::Cutting(job) | State::Announced(job) if job.turn == ended.turn);
+            matches!(&self.state, State::Cutting(job) | State::Recording(job) if job.turn == ended.turn);
         if ended.discard && unsent {
             self.state = State::Idle;
         }

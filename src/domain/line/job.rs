@@ -42,8 +42,8 @@ pub struct Job {
     pub attempts: u32,
     /// How long it had to wait for its chat, in milliseconds.
     pub waited_ms: u64,
-    /// The Conversation knows that it is about to be sent, and has put it on record where it must be.
-    pub announced: bool,
+    /// That it is about to be sent is on record.
+    pub recorded: bool,
 }
 
 /// A wait of more than that is no pacing but scarcity: a penalty, or a group's slow rhythm.
@@ -51,13 +51,13 @@ const LONG_WAIT_MS: u64 = 2_000;
 
 impl Job {
     pub(super) fn new(turn: TurnId, task: Task) -> Self {
-        Self { turn, task, attempts: 0, waited_ms: 0, announced: false }
+        Self { turn, task, attempts: 0, waited_ms: 0, recorded: false }
     }
 
     /// Whether it is a part of which nobody knows whether the chat has it: a call that surely failed is
     /// taken off the record.
     pub(super) fn is_unanswered(&self) -> bool {
-        matches!(self.task, Task::Deliver { .. }) && self.announced && self.attempts > 0
+        matches!(self.task, Task::Deliver { .. }) && self.recorded && self.attempts > 0
     }
 
     /// Whether sends have become scarce for its chat: the part then carries all that is there.

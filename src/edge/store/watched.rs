@@ -15,7 +15,7 @@ use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
-use crate::edge::calls::{Calls, UnderWay};
+use crate::edge::calls::Calls;
 
 /// Between two lines that say that the store is away.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -92,17 +92,11 @@ impl Watched {
         Self { store, watch }
     }
 
-    fn watched<T: Send + 'static>(
-        &self,
-        kind: Kind,
-        call: Stored<T>,
-        under_way: Option<UnderWay>,
-    ) -> Stored<T> {
-        let outages = self.watch.outages.clone();
+    fn watched<T: Send + 'static>(&self, call: Stored<T>, kind: Kind) -> Stored<T> {
+        let watch = self.watch.clone();
         Box::pin(async move {
-            let _under_way = under_way;
             let result = call.await;
-            tell(&outages, kind, result.as_ref().err());
+            tell(&watch.outages, kind, result.as_ref().err());
             result
         })
     }
@@ -114,7 +108,11 @@ impl Watched {
         call: impl FnOnce(&dyn Store) -> Stored<T>,
     ) -> Stored<T> {
         let Some(under_way) = self.watch.calls.begin() else { return Box::pin(pending()) };
-        self.watched(kind, call(self.store.as_ref()), Some(under_way))
+        let call = self.watched(call(self.store.as_ref()), kind);
+        Box::pin(async move {
+            let _under_way = under_way;
+            call.await
+        })
     }
 
     fn write<T: Send + 'static>(&self, call: impl FnOnce(&dyn Store) -> Stored<T>) -> Stored<T> {
@@ -207,15 +205,15 @@ impl Store for Watched {
     }
 
     fn claim(&self, bot: i64, owner: &Owner) -> Stored<bool> {
-        self.watched(Kind::Read, self.store.claim(bot, owner), None)
+        self.watched(self.store.claim(bot, owner), Kind::Read)
     }
 
     fn release(&self, bot: i64, owner: &Owner) -> Stored<()> {
-        self.watched(Kind::Read, self.store.release(bot, owner), None)
+        self.watched(self.store.release(bot, owner), Kind::Read)
     }
 
     fn ping(&self) -> Stored<()> {
-        self.watched(Kind::Write, self.store.ping(), None)
+        self.watched(self.store.ping(), Kind::Write)
     }
 }
 
