@@ -39,7 +39,8 @@ pub struct Persistence {
     held: Vec<ChatKey>,
     /// Outboxes that wait for their ledger.
     ledgers: HashMap<TurnId, Awaited>,
-    waits: u64,
+    /// When those that have waited for long enough are looked for next. One timer for all of them.
+    watch: Option<Watch>,
     /// A ledger was waited for in vain, and nothing has been written since.
     store_is_late: bool,
     /// When the store took the last write.
@@ -61,16 +62,14 @@ const HELD: Duration = Duration::from_millis(10);
 
 /// An Outbox that waits.
 struct Awaited {
-    /// Counts all waits.
-    wait: u64,
     reply_to: Port<DeliverySaved>,
-    timer: AbortHandle,
+    until: Instant,
 }
 
-impl Drop for Awaited {
-    fn drop(&mut self) {
-        self.timer.abort();
-    }
+/// A timer.
+struct Watch {
+    ends: Instant,
+    timer: AbortHandle,
 }
 
 /// To itself: the store has taken the first of a conversation's writes, or given it up.
@@ -101,11 +100,8 @@ impl Message for Tried {
     type Result = ();
 }
 
-/// To itself: a ledger has been waited for long enough.
-struct Late {
-    turn: TurnId,
-    wait: u64,
-}
+/// To itself: a ledger may have been waited for long enough.
+struct Late;
 
 impl Message for Late {
     type Result = ();
@@ -153,7 +149,7 @@ impl Persistence {
             owed: HashMap::new(),
             held: Vec::new(),
             ledgers: HashMap::new(),
-            waits: 0,
+            watch: None,
             store_is_late: false,
             last_taken: Instant::now(),
             uncertain: HashSet::new(),
@@ -238,17 +234,39 @@ impl Persistence {
 
 impl Persistence {
     fn await_ledger(&mut self, turn: TurnId, reply_to: Port<DeliverySaved>, ctx: &mut Context<Self>) {
-        self.waits += 1;
-        let timer = self.watch_ledger(turn, self.waits, ctx);
-        self.ledgers.insert(turn, Awaited { wait: self.waits, reply_to, timer });
+        let patience = if self.store_is_late { LATE_LEDGER_PATIENCE } else { LEDGER_PATIENCE };
+        let until = Instant::now() + patience;
+        self.ledgers.insert(turn, Awaited { reply_to, until });
+        self.watch(until, ctx);
     }
 
-    fn watch_ledger(&self, turn: TurnId, wait: u64, ctx: &Context<Self>) -> AbortHandle {
-        let patience = if self.store_is_late { LATE_LEDGER_PATIENCE } else { LEDGER_PATIENCE };
-        afterwards(ctx, async move {
-            tokio::time::sleep(patience).await;
-            Late { turn, wait }
-        })
+    fn watch(&mut self, until: Instant, ctx: &Context<Self>) {
+        if self.watch.as_ref().is_some_and(|watch| watch.ends <= until) {
+            return;
+        }
+        let timer = afterwards(ctx, async move {
+            tokio::time::sleep_until(until).await;
+            Late
+        });
+        if let Some(later) = self.watch.replace(Watch { ends: until, timer }) {
+            later.timer.abort();
+        }
+    }
+
+    /// Those that have waited until now. When the store takes others' writes, it is slow and worth waiting
+    /// for.
+    fn late_ledgers(&mut self, now: Instant) -> Vec<TurnId> {
+        let is_slow = now - self.last_taken < LEDGER_PATIENCE;
+        let mut late = Vec::new();
+        for (turn, awaited) in &mut self.ledgers {
+            if awaited.until <= now && is_slow {
+                awaited.until = now + LEDGER_PATIENCE;
+            } else if awaited.until <= now {
+                late.push(*turn);
+            }
+        }
+        late.sort_unstable();
+        late
     }
 
     fn ledger_saved(&mut self, turn: TurnId) {
@@ -325,19 +343,15 @@ impl Handler<LetGo> for Persistence {
 impl Handler<Late> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, Late { turn, wait }: Late, ctx: &mut Context<Self>) {
-        if self.ledgers.get(&turn).is_some_and(|awaited| awaited.wait == wait) {
-            // A store that takes others' writes is slow, and worth waiting for.
-            if self.last_taken.elapsed() < LEDGER_PATIENCE {
-                let timer = self.watch_ledger(turn, wait, ctx);
-                if let Some(awaited) = self.ledgers.get_mut(&turn) {
-                    awaited.timer = timer;
-                }
-                return;
-            }
+    fn handle(&mut self, Late: Late, ctx: &mut Context<Self>) {
+        self.watch = None;
+        for turn in self.late_ledgers(Instant::now()) {
             tracing::debug!(%turn, "a part is sent before its attempt is on record: the store is away");
             self.store_is_late = true;
             self.ledger_saved(turn);
+        }
+        if let Some(next) = self.ledgers.values().map(|awaited| awaited.until).min() {
+            self.watch(next, ctx);
         }
     }
 }

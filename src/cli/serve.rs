@@ -64,8 +64,12 @@ impl Serve {
             started = Server::start(config, secrets, self.updates(config, secrets)?) => started?,
         };
         let mut second = Stop::listen();
-        server.run(first.asked(), second.asked_twice()).await?;
-        Ok(())
+        // In a task of its own: what is awaited here is polled with every task of this thread.
+        let running = async move { server.run(first.asked(), second.asked_twice()).await };
+        match actix_rt::spawn(running).await {
+            Ok(ended) => Ok(ended?),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 }
 

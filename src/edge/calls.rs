@@ -2,45 +2,48 @@
 //! still runs in this one may reach Telegram or the store.
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// Counts calls while they are made. Clones count together.
-#[derive(Debug, Clone)]
-pub struct Calls(watch::Sender<State>);
+#[derive(Debug, Clone, Default)]
+pub struct Calls(Arc<Counters>);
 
 #[derive(Debug, Default)]
-struct State {
-    closed: bool,
-    under_way: usize,
-}
-
-impl Default for Calls {
-    fn default() -> Self {
-        Self(watch::Sender::new(State::default()))
-    }
+struct Counters {
+    closed: AtomicBool,
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// One has begun or ended.
+    changed: Notify,
 }
 
 /// A call is under way as long as this lives.
 #[derive(Debug)]
-pub struct UnderWay(watch::Sender<State>);
+pub struct UnderWay(Arc<Counters>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.send_modify(|state| state.under_way -= 1);
+        self.0.ended.fetch_add(1, SeqCst);
+        self.0.changed.notify_waiters();
     }
 }
 
 impl Calls {
     /// Begins a call, unless [`close`](Self::close) was called before.
     pub fn begin(&self) -> Option<UnderWay> {
-        let begin = |state: &mut State| {
-            state.under_way += usize::from(!state.closed);
-            !state.closed
-        };
-        self.0.send_if_modified(begin).then(|| UnderWay(self.0.clone()))
+        if self.0.closed.load(SeqCst) {
+            return None;
+        }
+        self.0.begun.fetch_add(1, SeqCst);
+        let under_way = UnderWay(self.0.clone());
+        self.0.changed.notify_waiters();
+        // They may have been closed before this one was counted.
+        (!self.0.closed.load(SeqCst)).then_some(under_way)
     }
 
     /// Makes a call; never returns when it may not begin.
@@ -51,16 +54,18 @@ impl Calls {
 
     /// From now on no call begins. Those under way are not touched.
     pub fn close(&self) {
-        self.0.send_modify(|state| state.closed = true);
+        self.0.closed.store(true, SeqCst);
     }
 
     /// Waits until no call has been under way, and none has begun, for `calm`.
     pub async fn rest(&self, calm: Duration) {
-        let mut seen = self.0.subscribe();
         loop {
-            // The sender is there as long as `self` is.
-            drop(seen.wait_for(|state| state.under_way == 0).await);
-            if timeout(calm, seen.changed()).await.is_err() {
+            let changed = self.0.changed.notified();
+            let ended = self.0.ended.load(SeqCst);
+            let is_under_way = self.0.begun.load(SeqCst) > ended;
+            if is_under_way {
+                changed.await;
+            } else if timeout(calm, changed).await.is_err() {
                 return;
             }
         }

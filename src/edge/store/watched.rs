@@ -15,7 +15,7 @@ use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
-use crate::edge::calls::Calls;
+use crate::edge::calls::{Calls, UnderWay};
 
 /// Between two lines that say that the store is away.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -92,11 +92,17 @@ impl Watched {
         Self { store, watch }
     }
 
-    fn watched<T: Send + 'static>(&self, call: Stored<T>, kind: Kind) -> Stored<T> {
-        let watch = self.watch.clone();
+    fn watched<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        call: Stored<T>,
+        under_way: Option<UnderWay>,
+    ) -> Stored<T> {
+        let outages = self.watch.outages.clone();
         Box::pin(async move {
+            let _under_way = under_way;
             let result = call.await;
-            tell(&watch.outages, kind, result.as_ref().err());
+            tell(&outages, kind, result.as_ref().err());
             result
         })
     }
@@ -108,11 +114,7 @@ impl Watched {
         call: impl FnOnce(&dyn Store) -> Stored<T>,
     ) -> Stored<T> {
         let Some(under_way) = self.watch.calls.begin() else { return Box::pin(pending()) };
-        let call = self.watched(call(self.store.as_ref()), kind);
-        Box::pin(async move {
-            let _under_way = under_way;
-            call.await
-        })
+        self.watched(kind, call(self.store.as_ref()), Some(under_way))
     }
 
     fn write<T: Send + 'static>(&self, call: impl FnOnce(&dyn Store) -> Stored<T>) -> Stored<T> {
@@ -205,15 +207,15 @@ impl Store for Watched {
     }
 
     fn claim(&self, bot: i64, owner: &Owner) -> Stored<bool> {
-        self.watched(self.store.claim(bot, owner), Kind::Read)
+        self.watched(Kind::Read, self.store.claim(bot, owner), None)
     }
 
     fn release(&self, bot: i64, owner: &Owner) -> Stored<()> {
-        self.watched(self.store.release(bot, owner), Kind::Read)
+        self.watched(Kind::Read, self.store.release(bot, owner), None)
     }
 
     fn ping(&self) -> Stored<()> {
-        self.watched(self.store.ping(), Kind::Write)
+        self.watched(Kind::Write, self.store.ping(), None)
     }
 }
 

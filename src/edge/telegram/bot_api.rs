@@ -197,13 +197,20 @@ impl BotApiClient {
         self.call(&method, payload, self.timeout).await
     }
 
+    /// Where a method is.
+    fn url(&self, method: &str) -> Option<Url> {
+        let mut url = self.base.as_deref()?.clone();
+        url.path_segments_mut().ok()?.pop_if_empty().push(method);
+        Some(url)
+    }
+
     async fn call<R: DeserializeOwned>(
         &self,
         method: &str,
         payload: &impl Serialize,
         timeout: Duration,
     ) -> Result<R, TelegramError> {
-        let Some(url) = self.base.as_ref().and_then(|base| base.join(method).ok()) else {
+        let Some(url) = self.url(method) else {
             return Err(TelegramError::Unreachable("telegram.api_url is no usable address".to_owned()));
         };
         let request = self.client.post(url).json(payload).timeout(timeout);
