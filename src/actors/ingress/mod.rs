@@ -101,6 +101,9 @@ pub struct Ingress {
     owed: VecDeque<StoredTurn>,
     /// How many of them there are in each conversation.
     owed_in_chat: HashMap<ChatKey, usize>,
+    /// What is to begin in conversations whose stations have panicked, when the turns that these had
+    /// are given up.
+    behind_lost: HashMap<ChatKey, Vec<StoredTurn>>,
     is_stopping: bool,
     /// Who waits until nothing is in flight.
     draining: Option<oneshot::Sender<()>>,
@@ -126,6 +129,7 @@ impl Ingress {
             in_chat: HashMap::new(),
             owed: VecDeque::new(),
             owed_in_chat: HashMap::new(),
+            behind_lost: HashMap::new(),
             is_stopping: false,
             draining: None,
             idle: VecDeque::new(),
@@ -232,24 +236,6 @@ impl Ingress {
         }
         *self.in_chat.entry(key).or_default() += 1;
         if waits { self.owe(turn) } else { self.begin(turn) }
-    }
-
-    fn begin(&mut self, turn: StoredTurn) {
-        let key = turn.key();
-        let Some(turn) = self.tell_conversation(key, turn) else { return };
-        // The conversation has just panicked and the report is still on its way: a fresh one
-        // takes the turn.
-        self.conversations.remove(&key);
-        if self.tell_conversation(key, turn).is_some() {
-            tracing::error!(chat = %key, "a conversation that was just opened is gone; the turn waits for a restart");
-        }
-    }
-
-    /// Gives the turn back when the conversation is gone.
-    fn tell_conversation(&mut self, key: ChatKey, turn: StoredTurn) -> Option<StoredTurn> {
-        let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
-        let told = conversation.user_said.tell(UserSaid { turn: turn.clone() });
-        told.is_err().then_some(turn)
     }
 
     fn answer_all(&mut self, turn: TurnId, verdict: Verdict) {

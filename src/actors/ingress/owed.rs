@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
 
-use super::{Ingress, Shard, count_down};
+use super::{Ingress, Shard, ToConversation, count_down};
 use crate::domain::commands::{BROKEN_INSIDE, PARKED};
+use crate::domain::ids::ChatKey;
 use crate::domain::record::StoredTurn;
-use crate::messages::{AbandonTurn, LoadUnfinished, Lost, StationLost, UnfinishedLoaded};
+use crate::messages::{AbandonTurn, LoadUnfinished, Lost, StationLost, UnfinishedLoaded, UserSaid};
+use crate::port::Undelivered;
 
 /// So often the whole server may panic while a turn is unfinished; then the turn may be why, and is
 /// not taken up again.
@@ -30,21 +32,41 @@ impl Ingress {
         for _ in 0..BEGUN_AT_ONCE {
             let Some(turn) = self.owed.pop_front() else { return };
             count_down(&mut self.owed_in_chat, turn.key());
-            if turn.panics >= PANICS {
-                self.abandon(turn, format!("the server panicked {PANICS} times over it"), Some(PARKED));
-            } else {
-                self.begin(turn);
-            }
+            self.begin(turn);
         }
         if !self.owed.is_empty() {
             ctx.run_later(BEGUN_EVERY, Self::begin_owed);
         }
     }
 
-    pub(super) fn abandon(&mut self, turn: StoredTurn, reason: String, notice: Option<&'static str>) {
+    /// Tells the turn's conversation, or has it wait where that is lost.
+    pub(super) fn begin(&mut self, turn: StoredTurn) {
         let key = turn.key();
-        let conversation = self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key));
-        conversation.abandon_turn.tell_if_there(AbandonTurn { turn, reason, notice });
+        if let Some(behind) = self.behind_lost.get_mut(&key) {
+            return behind.push(turn);
+        }
+        let told = if turn.panics >= PANICS {
+            self.abandon(turn.clone(), format!("the server panicked {PANICS} times over it"), Some(PARKED))
+        } else {
+            self.conversation(key).user_said.tell(UserSaid { turn: turn.clone() })
+        };
+        if told.is_err() {
+            // Its stations have just panicked, and the report is still on its way.
+            self.behind_lost.insert(key, vec![turn]);
+        }
+    }
+
+    fn abandon(
+        &mut self,
+        turn: StoredTurn,
+        reason: String,
+        notice: Option<&'static str>,
+    ) -> Result<(), Undelivered> {
+        self.conversation(turn.key()).abandon_turn.tell(AbandonTurn { turn, reason, notice })
+    }
+
+    fn conversation(&mut self, key: ChatKey) -> &ToConversation {
+        self.conversations.entry(key).or_insert_with(|| (self.ports.open)(key))
     }
 
     pub(super) fn load_unfinished(&self, lost: Option<Lost>) {
@@ -53,15 +75,22 @@ impl Ingress {
     }
 
     /// The turns of a conversation whose stations panicked are given up; its user is told once.
-    pub(super) fn give_up(&mut self, lost: Lost, turns: Vec<StoredTurn>) {
+    fn give_up(&mut self, lost: Lost, turns: Vec<StoredTurn>) {
+        let behind = self.behind_lost.remove(&lost.key).unwrap_or_default();
         // Those that have not begun can't be why, and are yet to begin.
         let begun = |turn: &StoredTurn| {
-            self.in_flight.contains_key(&turn.id) && self.owed.iter().all(|owed| owed.id != turn.id)
+            let mut waiting = self.owed.iter().chain(&behind);
+            self.in_flight.contains_key(&turn.id) && waiting.all(|waiting| waiting.id != turn.id)
         };
         let turns: Vec<_> = turns.into_iter().filter(begun).collect();
         for (position, turn) in turns.into_iter().enumerate() {
             let notice = (position == 0).then_some(BROKEN_INSIDE);
-            self.abandon(turn, format!("{} panicked", lost.role), notice);
+            if self.abandon(turn, format!("{} panicked", lost.role), notice).is_err() {
+                tracing::error!(chat = %lost.key, "a conversation that was just opened is gone; the turn waits for a restart");
+            }
+        }
+        for turn in behind {
+            self.begin(turn);
         }
     }
 }
@@ -94,11 +123,12 @@ impl Handler<StationLost> for Ingress {
     type Result = ();
 
     fn handle(&mut self, StationLost { key, role, crew }: StationLost, _: &mut Context<Self>) {
-        // A fresh crew may have taken the place of the lost one already.
+        // Nobody asked it anything any more, and a fresh crew may have taken its place.
         if self.conversations.get(&key).is_none_or(|conversation| conversation.crew != crew) {
             return;
         }
         self.conversations.remove(&key);
+        self.behind_lost.entry(key).or_default();
         self.load_unfinished(Some(Lost { key, role }));
     }
 }
