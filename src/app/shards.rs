@@ -3,10 +3,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
-use actix_rt::Arbiter;
 use futures::future::{BoxFuture, join_all, select_all};
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio::task::LocalSet;
 
 use super::{App, Settings, World};
 use crate::actors::ingress::Shard;
@@ -18,16 +20,16 @@ use crate::edge::telegram::update::Update;
 pub struct Shards {
     apps: Vec<App>,
     /// The threads of all but the first, which is that of whoever started them.
-    threads: Vec<Arbiter>,
+    threads: Vec<Thread>,
     bot: i64,
 }
 
 impl Shards {
-    /// Starts so many shards as there are worlds, the first in this thread, which needs an actix
-    /// `System`. Returns when all have taken up what is owed.
+    /// Starts so many shards as there are worlds, the first in this thread, which needs a `LocalSet` or
+    /// an actix `System` around it. Returns when all have taken up what is owed.
     ///
     /// # Errors
-    /// When a shard's thread ends at once.
+    /// When a shard's thread can't be started or ends at once.
     pub async fn start(bot: i64, worlds: Vec<World>, settings: &Settings) -> io::Result<Self> {
         let count = worlds.len();
         let mut shards = Self { apps: Vec::new(), threads: Vec::new(), bot };
@@ -39,21 +41,19 @@ impl Shards {
             }
             let app = match index {
                 0 => App::start(world, settings).await,
-                _ => shards.start_in_thread(world, settings).await?,
+                _ => shards.start_in_thread(index, world, settings).await?,
             };
             shards.apps.push(app);
         }
         Ok(shards)
     }
 
-    async fn start_in_thread(&mut self, world: World, settings: Settings) -> io::Result<App> {
-        let thread = Arbiter::new();
+    async fn start_in_thread(&mut self, index: usize, world: World, settings: Settings) -> io::Result<App> {
         let (started, app) = oneshot::channel();
-        thread.spawn(async move {
+        self.threads.push(Thread::start(format!("shard-{index}"), async move {
             // Whoever starts the shards waits for it.
             let _gone = started.send(App::start(world, settings).await);
-        });
-        self.threads.push(thread);
+        })?);
         app.await.map_err(|_| io::Error::other("a shard's thread has ended"))
     }
 
@@ -73,11 +73,36 @@ impl Shards {
     }
 }
 
-impl Drop for Shards {
+/// A thread that runs what it began with, and all that this has spawned, until it is dropped.
+struct Thread {
+    stop: Option<oneshot::Sender<()>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Thread {
+    fn start(name: String, begin: impl Future<Output = ()> + Send + 'static) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let handle = thread::Builder::new().name(name).spawn(move || {
+            let tasks = LocalSet::new();
+            tasks.block_on(&runtime, async {
+                begin.await;
+                // It ends when the sender is dropped.
+                let _dropped = stopped.await;
+            });
+            // What still runs is dropped inside the runtime: a connection that is given back spawns.
+            let _inside = runtime.enter();
+            drop(tasks);
+        })?;
+        Ok(Self { stop: Some(stop), handle: Some(handle) })
+    }
+}
+
+impl Drop for Thread {
     fn drop(&mut self) {
-        for thread in &self.threads {
-            thread.stop();
-        }
+        drop(self.stop.take());
+        // A panic in it has been told of.
+        let _panicked = self.handle.take().map(JoinHandle::join);
     }
 }
 
@@ -91,5 +116,43 @@ impl Intake for Doors {
         let (chat, topic) = update.place().unwrap_or_default();
         let key = ChatKey { bot: self.bot, chat, topic };
         self.doors[key.shard(self.doors.len())].take(update)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    /// As a connection does that goes back into its pool.
+    struct SpawnsAtItsEnd(std::sync::mpsc::Sender<bool>);
+
+    impl Drop for SpawnsAtItsEnd {
+        fn drop(&mut self) {
+            let spawned = std::panic::catch_unwind(|| tokio::spawn(async {}));
+            self.0.send(spawned.is_ok()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_still_runs_in_a_shard_ends_in_its_runtime() {
+        let (sender, ended) = std::sync::mpsc::channel();
+        let (began, begun) = oneshot::channel();
+        let thread = Thread::start("shard-1".to_owned(), async move {
+            let held = SpawnsAtItsEnd(sender);
+            tokio::task::spawn_local(async move {
+                let _held = held;
+                began.send(()).unwrap();
+                pending::<()>().await;
+            });
+        });
+        begun.blocking_recv().unwrap();
+        drop(thread);
+        assert_eq!(
+            ended.try_recv(),
+            Ok(true),
+            "it is dropped before the thread has ended, where it can spawn"
+        );
     }
 }

@@ -7,6 +7,7 @@ mod sandbox;
 mod serve;
 mod transcripts;
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -82,14 +83,13 @@ pub fn run() -> ExitCode {
 
 fn run_command(arguments: Arguments) -> Result<(), Failed> {
     let settings = || config::load(arguments.config.as_deref(), Path::new("."), &Environment::of_process());
-    let system = actix_rt::System::new;
+    // Not dropped: a call that is still on its way would find its runtime gone, and panic.
+    let system = || ManuallyDrop::new(actix_rt::System::new());
     match arguments.command {
         Command::Serve(serve) => {
             let (config, secrets) = settings()?;
             serve.log(&config);
-            // Not dropped: a call that is still on its way would find its runtime gone, and panic.
-            let system = std::mem::ManuallyDrop::new(system());
-            system.block_on(serve.run(&config, &secrets))
+            system().block_on(serve.run(&config, &secrets))
         }
         Command::Sandbox(sandbox) => {
             let (config, _) = settings()?;
