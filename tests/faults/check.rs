@@ -118,7 +118,7 @@ fn on_record(chat: &Chat<'_>, said: &Said, turn: &StoredTurn, found: &mut Found<
         {
             found.add("partial", id, format!("stored is {stored:?}"));
         }
-        (Wanted::BrokenOff(_), Some(stored)) if turn.state == State::Failed => {
+        (Wanted::BrokenOff(_), Some(stored)) if turn.state == State::Failed && !panicked => {
             found.add("partial", id, format!("it failed, and stored is {stored:?}"));
         }
         _ => {}
