@@ -273,8 +273,8 @@ pub struct CutChunk {
     pub merge_above_chars: usize,
 }
 
-/// From Outbox to Conversation: a part is about to be sent. Answered, when that is on record, by
-/// [`DeliverySaved`].
+/// From Outbox to Conversation: a part is about to be sent. Answered, when all of that is on record which
+/// must be, by [`DeliverySaved`].
 pub struct PartAttempted {
     /// Of which turn.
     pub turn: TurnId,
@@ -316,6 +316,9 @@ pub struct SaveDelivery {
     pub ledger: Ledger,
     /// The Outbox, when it waits for it.
     pub reply_to: Option<Port<DeliverySaved>>,
+    /// All that it adds to the ledger before is an attempt of which no later process must know: it need
+    /// not be written where that one is on record.
+    pub may_be_left_out: bool,
 }
 
 /// From Conversation to Persistence: write the tools that the turn has had run so far.
@@ -328,8 +331,8 @@ pub struct SaveMessages {
     pub messages: Vec<ChatMessage>,
 }
 
-/// From Persistence to Outbox: the ledger is on record, or the store has kept the chat waiting for
-/// long enough. Send.
+/// From Persistence to Outbox: the ledger is on record as far as it must be, or the store has kept the chat
+/// waiting for long enough. Send.
 pub struct DeliverySaved {
     /// Of which turn.
     pub turn: TurnId,

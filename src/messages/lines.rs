@@ -156,9 +156,10 @@ impl fmt::Display for SaveDelivery {
             parts => write!(f, "save the ledger of turn {}: {parts} parts", self.turn)?,
         }
         match self.ledger.status.len() {
-            0 => Ok(()),
-            more => write!(f, ", {more} to delete"),
+            0 => {}
+            more => write!(f, ", {more} to delete")?,
         }
+        f.write_str(if self.may_be_left_out { ", if the one before is not" } else { "" })
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use brigade::domain::commands::{CHECK_MARK, THINKING};
 use brigade::domain::ids::{ChatKey, TurnId};
-use brigade::domain::record::StoredTurn;
+use brigade::domain::record::{State, StoredTurn};
 use brigade::sandbox::telegram::{Author, CallRecord, SeenMessage, What};
 
 use super::question::{BOT, CHATS, Said, key_of, words_in};
 use super::run::{Death, Run};
-use super::weather::Outage;
+use super::weather::{Outage, SLOW_MOST_MS};
 
 /// From a message in an outage to the time at which it is on record, at most.
 const LONGEST_AWAY_MS: u64 = 13_000;
@@ -121,14 +121,25 @@ impl Chat<'_> {
     }
 
     /// How often nobody could know whether a message of this turn was sent: Telegram did not
-    /// answer, or the bot died between the attempt and the confirmation.
+    /// answer, or the bot died between the attempt and the confirmation. Of an answer that was not
+    /// complete only the first attempt is on record.
     pub fn uncertain_sends(&self, said: &Said, until_ms: u64) -> usize {
         let open = |death: &&Death| {
-            let owed = death.owed.get(&said.turn);
-            owed.and_then(|owed| owed.ledger.last()).is_some_and(|part| !part.delivered)
+            let Some(owed) = death.owed.get(&said.turn) else { return false };
+            let is_unknown = |id: &i64| owed.ledger.iter().all(|part| part.message_id != Some(*id));
+            let was_sent =
+                || self.shown_ms.keys().any(|id| is_unknown(id) && self.is_just_before(*id, death));
+            let is_incomplete = owed.state == State::Accepted;
+            owed.ledger.last().is_some_and(|part| !part.delivered || (is_incomplete && was_sent()))
         };
         let unanswered = self.unanswered_ms.iter().filter(|at| (said.at_ms..=until_ms).contains(at)).count();
         self.deaths.iter().filter(open).count() + unanswered
+    }
+
+    /// Whether the bot died before it could be sure to have the message on record.
+    pub fn is_just_before(&self, message_id: i64, death: &Death) -> bool {
+        let at_ms = self.shown_ms.get(&message_id).copied().unwrap_or(0);
+        death.at_ms + SLOW_MOST_MS >= at_ms && death.at_ms <= at_ms + self.recorded_ms
     }
 
     /// Whether the bot died before it could record a message that it had sent, because there was

@@ -279,10 +279,8 @@ fn left_behind(chat: &Chat<'_>, found: &mut Found<'_>) {
     let status = chat.standing.iter().filter(|message| is_status(&message.text));
     let known = |id: i64| {
         let at_ms = chat.shown_ms.get(&id).copied().unwrap_or(0);
-        let just_before =
-            |death: &Death| death.at_ms + SLOW_MOST_MS >= at_ms && death.at_ms <= at_ms + chat.recorded_ms;
         let unanswered = |lost_ms: &u64| lost_ms.abs_diff(at_ms) < SLOW_MOST_MS;
-        !chat.deaths.iter().any(just_before)
+        !chat.deaths.iter().any(|death| chat.is_just_before(id, death))
             && !chat.unanswered_ms.iter().any(unanswered)
             && !chat.was_kept_off_record(id)
     };

@@ -23,11 +23,11 @@ use crate::domain::record::{Kind, Ledger, State, StoredTurn, Timings};
 use crate::domain::turn::Failure;
 use crate::failpoint;
 use crate::messages::{
-    AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, AttemptFailed, ChunkDelivered, DeliverySaved,
-    DiscardRest, HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, RemarkMade,
-    SaveDelivery, SaveMessages, StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
+    AbandonTurn, Acknowledge, AnswerCut, AnswerSaved, AttemptFailed, ChunkDelivered, DiscardRest,
+    HistoryLoaded, LoadHistory, PartAttempted, PenaltyReceived, Remark, RemarkMade, SaveDelivery,
+    SaveMessages, StatusShown, TakeOver, TurnClosed, TurnEnded, TurnStarted, UserSaid,
 };
-use crate::port::{Port, Station};
+use crate::port::Station;
 
 pub use ports::{ConversationPorts, ConversationSettings, Faculties};
 use running::Running;
@@ -94,7 +94,7 @@ impl Conversation {
             if let Some(running) = &mut self.running {
                 running.stored.begun_again = true;
             }
-            self.save_ledger(None);
+            self.save_ledger();
             self.ports.remark.tell_if_there(Remark { turn, text: commands::BEGUN_AGAIN });
         }
         match kind {
@@ -176,10 +176,14 @@ impl Conversation {
         self.ports.take_over.tell_if_there(TakeOver { turn: turn.id, status, growing, closed_for_ms });
     }
 
-    fn save_ledger(&self, reply_to: Option<Port<DeliverySaved>>) {
-        let Some(running) = &self.running else { return };
-        let save =
-            SaveDelivery { key: self.key, turn: running.stored.id, ledger: running.ledger(), reply_to };
+    fn save_ledger(&self) {
+        if let Some(running) = &self.running {
+            self.save(running.stored.id, running.ledger());
+        }
+    }
+
+    fn save(&self, turn: TurnId, ledger: Ledger) {
+        let save = SaveDelivery { key: self.key, turn, ledger, reply_to: None, may_be_left_out: false };
         self.ports.save_delivery.tell_if_there(save);
     }
 
@@ -264,7 +268,7 @@ impl Handler<ChunkDelivered> for Conversation {
         running.delivered(report.number, report.closes, report.part, now_ms);
         let (is_open, all_delivered) = (running.is_open(), running.is_all_delivered());
         if report.refused.is_none() {
-            self.save_ledger(None);
+            self.save_ledger();
         }
         failpoint::reach_if(report.number == 1, "after_first_chunk");
         match report.refused {
@@ -301,7 +305,13 @@ impl Handler<PartAttempted> for Conversation {
             return self.ports.outbox_turn_ended.tell_if_there(ended);
         };
         running.attempted(part);
-        self.save_ledger(Some(self.ports.delivery_saved.clone()));
+        self.ports.save_delivery.tell_if_there(SaveDelivery {
+            key: self.key,
+            turn,
+            ledger: running.ledger(),
+            reply_to: Some(self.ports.delivery_saved.clone()),
+            may_be_left_out: !running.attempt_must_be_on_record(),
+        });
     }
 }
 
@@ -312,7 +322,7 @@ impl Handler<AttemptFailed> for Conversation {
         if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
             running.forget_attempt();
             running.progress.cut_bytes.set(running.shown_bytes());
-            self.save_ledger(None);
+            self.save_ledger();
         }
     }
 }
@@ -323,7 +333,7 @@ impl Handler<RemarkMade> for Conversation {
     fn handle(&mut self, RemarkMade { turn }: RemarkMade, _: &mut Context<Self>) {
         if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
             running.stored.begun_again = false;
-            self.save_ledger(None);
+            self.save_ledger();
         }
     }
 }
@@ -339,8 +349,7 @@ impl Handler<StatusShown> for Conversation {
         });
         // That something is gone need not be known: to delete it again does no harm.
         if let Some(ledger) = ledger.filter(|_| grew) {
-            let key = self.key;
-            self.ports.save_delivery.tell_if_there(SaveDelivery { key, turn, ledger, reply_to: None });
+            self.save(turn, ledger);
         }
     }
 }
@@ -352,8 +361,7 @@ impl Handler<PenaltyReceived> for Conversation {
         let window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
         let until = self.with.clock.now_ms().saturating_add(window_ms);
         if let Some(ledger) = self.note(turn, |ledger| ledger.closed_until_ms = Some(until)) {
-            let key = self.key;
-            self.ports.save_delivery.tell_if_there(SaveDelivery { key, turn, ledger, reply_to: None });
+            self.save(turn, ledger);
         }
     }
 }

@@ -138,6 +138,12 @@ impl Running {
         self.attempting = true;
     }
 
+    /// Whether what is about to be sent is to be on record before. Of an answer that is not complete it is
+    /// enough that something may be shown of it: after a kill, it is begun again and not gone on with.
+    pub fn attempt_must_be_on_record(&self) -> bool {
+        self.complete || self.delivery.len() <= 1
+    }
+
     /// The part that was about to be sent is not in the chat.
     pub fn forget_attempt(&mut self) {
         if std::mem::take(&mut self.attempting) {
