@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{NewTurn, State};
+use crate::domain::record::{Ledger, NewTurn, State};
 use crate::edge::store::{Haste, Recorded, Store, StoreError, Stored};
 use crate::failpoint;
 use crate::messages::{
@@ -27,7 +27,7 @@ use crate::messages::{
 };
 use crate::port::Port;
 
-use owed::{Owed, Then, Write};
+use owed::{Owed, SavedAnswer, Then, Write};
 
 /// The actor.
 pub struct Persistence {
@@ -181,25 +181,21 @@ impl Persistence {
             self.owed.remove(&key);
             return;
         };
+        let is_awaited = self.ledgers.contains_key(&turn);
         let store = self.store.clone();
         let written = match write {
             Write::Ledger(ledger) => {
-                let haste = match self.ledgers.contains_key(&turn) {
-                    true if ledger.delivery.len() <= 1 => Haste::AtOnce,
-                    true => Haste::Soon,
-                    false => Haste::InCompany,
-                };
-                let ledger = ledger.clone();
+                let (ledger, haste) = (ledger.clone(), haste(is_awaited, ledger));
                 until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), haste))
             }
             Write::Messages(messages) => {
                 let messages = messages.clone();
                 until_taken("save a turn so far", move || store.save_messages(turn, messages.clone()))
             }
-            Write::Answer { answer, .. } => {
+            Write::Answer(SavedAnswer { answer, .. }) => {
                 failpoint::reach("before_answer_saved");
-                let answer = answer.clone();
-                until_taken("save an answer", move || store.save_answer(turn, answer.clone()))
+                let (answer, haste) = (answer.clone(), haste(is_awaited, &answer.ledger));
+                until_taken("save an answer", move || store.save_answer(turn, answer.clone(), haste))
             }
             Write::Outcome(outcome) => {
                 failpoint::reach("before_outcome_saved");
@@ -217,16 +213,16 @@ impl Persistence {
         }
         self.store_is_late = false;
         self.last_taken = Instant::now();
-        failpoint::reach_if(matches!(write, Write::Answer { .. }), "after_answer_saved");
+        failpoint::reach_if(matches!(write, Write::Answer(_)), "after_answer_saved");
         failpoint::reach_if(matches!(write, Write::Outcome(_)), "after_outcome_saved");
         match write {
-            Write::Answer { reply_to, .. } => reply_to.tell_if_there(AnswerSaved { turn }),
-            // Only the last of them is the one that the Outbox waits for.
-            Write::Ledger(_) if !self.owed.get(&key).is_some_and(|owed| owed.owes_ledger(turn)) => {
-                self.ledger_saved(turn);
-            }
-            Write::Ledger(_) | Write::Messages(_) => {}
+            Write::Answer(saved) => saved.reply_to.tell_if_there(AnswerSaved { turn }),
             Write::Outcome(_) => self.turn_settled.tell_if_there(TurnSettled { turn }),
+            Write::Ledger(_) | Write::Messages(_) => {}
+        }
+        // Only the last of its ledgers is the one that the Outbox waits for.
+        if !self.owed.get(&key).is_some_and(|owed| owed.owes_ledger(turn)) {
+            self.ledger_saved(turn);
         }
         self.write_next(key, ctx);
     }
@@ -273,6 +269,15 @@ impl Persistence {
         if let Some(awaited) = self.ledgers.remove(&turn) {
             awaited.reply_to.tell_if_there(DeliverySaved { turn });
         }
+    }
+}
+
+/// How soon a ledger is to be on record, for which an Outbox waits where it `is_awaited`.
+fn haste(is_awaited: bool, ledger: &Ledger) -> Haste {
+    match is_awaited {
+        true if ledger.delivery.len() <= 1 => Haste::AtOnce,
+        true => Haste::Soon,
+        false => Haste::InCompany,
     }
 }
 
@@ -409,7 +414,8 @@ impl Handler<SaveAnswer> for Persistence {
     type Result = ();
 
     fn handle(&mut self, SaveAnswer { key, turn, answer, reply_to }: SaveAnswer, ctx: &mut Context<Self>) {
-        self.owe(key, turn, Write::Answer { answer, reply_to }, ctx);
+        let saved = SavedAnswer { answer, reply_to, took_ledger: false };
+        self.owe(key, turn, Write::Answer(saved), ctx);
     }
 }
 

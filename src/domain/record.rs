@@ -325,8 +325,8 @@ pub struct Answer {
     pub messages: Vec<ChatMessage>,
     /// The user ended it early.
     pub stopped: bool,
-    /// The sends of this answer so far; the ledger of another that it takes the place of is gone.
-    pub delivery: Vec<Part>,
+    /// What of the turn stands in the chat so far; that of another answer that it takes the place of is gone.
+    pub ledger: Ledger,
     /// Tokens of all model calls.
     pub usage: Option<Usage>,
     /// Times known so far.

@@ -29,6 +29,32 @@ struct Frequent<'a> {
     message_ids: Vec<i64>,
 }
 
+/// The calls that bots make all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    SendMessage,
+    EditMessageText,
+    DeleteMessage,
+    DeleteMessages,
+    /// Of which the judge wants to know nothing.
+    Action,
+}
+
+impl Method {
+    /// Names are case-insensitive, and some client libraries write `SendMessage`.
+    fn of(name: &str) -> Option<Self> {
+        let frequent = [
+            ("sendMessage", Self::SendMessage),
+            ("editMessageText", Self::EditMessageText),
+            ("deleteMessage", Self::DeleteMessage),
+            ("deleteMessages", Self::DeleteMessages),
+            ("sendChatAction", Self::Action),
+            ("sendMessageDraft", Self::Action),
+        ];
+        frequent.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, method)| method)
+    }
+}
+
 /// Serves a bot's connection until it closes.
 pub(super) async fn serve(hub: Rc<Hub>, mut connection: Connection) {
     while let Ok(Some(request)) = connection.request().await {
@@ -52,41 +78,40 @@ pub(super) async fn serve(hub: Rc<Hub>, mut connection: Connection) {
 
 /// The frequent calls, without any rule.
 fn frequent(hub: &Hub, method: &str, request: &Request, now: Instant) -> Option<Vec<u8>> {
+    let method = Method::of(method)?;
     let call: Frequent = serde_json::from_slice(&request.body).ok()?;
-    act(hub, method, &call, now)
+    Some(act(hub, method, &call, now))
 }
 
-fn act(hub: &Hub, method: &str, call: &Frequent<'_>, now: Instant) -> Option<Vec<u8>> {
+fn act(hub: &Hub, method: Method, call: &Frequent<'_>, now: Instant) -> Vec<u8> {
+    count(hub, Some(method));
     let chat = call.chat_id;
-    let answer = match method {
-        "sendMessage" => {
+    match method {
+        Method::SendMessage => {
             let id = hub.next_message();
             hub.judge.borrow_mut().sent(chat, id, &call.text, now);
             message(chat, id, &call.text)
         }
-        "editMessageText" => {
+        Method::EditMessageText => {
             hub.judge.borrow_mut().edited(chat, call.message_id, &call.text, now);
             message(chat, call.message_id, &call.text)
         }
-        "deleteMessage" => {
+        Method::DeleteMessage => {
             hub.judge.borrow_mut().deleted(chat, &[call.message_id], now);
             done()
         }
-        "deleteMessages" => {
+        Method::DeleteMessages => {
             hub.judge.borrow_mut().deleted(chat, &call.message_ids, now);
             done()
         }
-        "sendChatAction" | "sendMessageDraft" => done(),
-        _ => return None,
-    };
-    count(hub, method);
-    Some(answer)
+        Method::Action => done(),
+    }
 }
 
-fn count(hub: &Hub, method: &str) {
+fn count(hub: &Hub, method: Option<Method>) {
     let counts = &mut hub.stats.borrow_mut().counts;
     counts.telegram_calls += 1;
-    counts.sends += u64::from(matches!(method, "sendMessage" | "editMessageText"));
+    counts.sends += u64::from(matches!(method, Some(Method::SendMessage | Method::EditMessageText)));
 }
 
 fn done() -> Vec<u8> {
@@ -113,15 +138,14 @@ async fn by_the_rules(hub: &Hub, method: &str, request: &Request, now: Instant) 
     if method.eq_ignore_ascii_case("setWebhook") {
         take_hook(hub, &params);
     }
-    if let (false, Some(call)) = (hub.ruled, lenient(&params)) {
+    let frequent = Method::of(method);
+    if let (false, Some(frequent), Some(call)) = (hub.ruled, frequent, lenient(&params)) {
         // A client library that writes numbers as text, or forms in place of JSON.
-        if let Some(answer) = act(hub, method, &call, now) {
-            return Some(answer);
-        }
+        return Some(act(hub, frequent, &call, now));
     }
     let chat = params.int("chat_id");
     if chat.is_some() {
-        count(hub, method);
+        count(hub, frequent);
     }
     match hub.world.call(BOT, method, &params).await {
         Answer::Said(Ok(result)) => {
@@ -227,5 +251,13 @@ mod tests {
         let params = Params::from_json(json!({"chat_id": 5}));
         let params = with_query(params, "/bot1:x/sendMessage?chat_id=6&text=a+b");
         assert_eq!((params.int("chat_id"), params.text("text").as_deref()), (Some(5), Some("a b")));
+    }
+
+    #[test]
+    fn names_of_methods_are_taken_as_clients_spell_them() {
+        assert_eq!(Method::of("sendMessage"), Some(Method::SendMessage));
+        assert_eq!(Method::of("SendMessage"), Some(Method::SendMessage));
+        assert_eq!(Method::of("deletemessages"), Some(Method::DeleteMessages));
+        assert_eq!(Method::of("getMe"), None);
     }
 }

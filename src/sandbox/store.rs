@@ -80,6 +80,13 @@ fn found(shelf: &mut Shelf, id: TurnId) -> Result<&mut StoredTurn, StoreError> {
     shelf.turns.get_mut(&id).ok_or_else(|| StoreError::Refused(format!("turn {id} is not on record")))
 }
 
+fn keep(turn: &mut StoredTurn, ledger: Ledger) {
+    turn.delivery = ledger.delivery;
+    turn.status = ledger.status;
+    turn.closed_until_ms = ledger.closed_until_ms;
+    turn.begun_again = ledger.begun_again;
+}
+
 impl Store for MemoryStore {
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
         self.with(|shelf| {
@@ -95,13 +102,13 @@ impl Store for MemoryStore {
         })
     }
 
-    fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
+    fn save_answer(&self, id: TurnId, answer: Answer, _: Haste) -> Stored<()> {
         self.with(|shelf| {
             let turn = found(shelf, id)?;
             turn.state = State::Answered;
             turn.messages = answer.messages;
             turn.stopped = answer.stopped;
-            turn.delivery = answer.delivery;
+            keep(turn, answer.ledger);
             turn.usage = answer.usage;
             turn.timings = answer.timings;
             *shelf.answers_written.entry(id).or_default() += 1;
@@ -111,11 +118,7 @@ impl Store for MemoryStore {
 
     fn save_delivery(&self, id: TurnId, ledger: Ledger, _: Haste) -> Stored<()> {
         self.with(|shelf| {
-            let turn = found(shelf, id)?;
-            turn.delivery = ledger.delivery;
-            turn.status = ledger.status;
-            turn.closed_until_ms = ledger.closed_until_ms;
-            turn.begun_again = ledger.begun_again;
+            keep(found(shelf, id)?, ledger);
             Ok(())
         })
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{House, in_paused_time, turn};
 use crate::config::Config;
 use crate::domain::chat::ChatMessage;
-use crate::domain::record::{Answer, Kind, NewTurn, Part, State, StoredTurn, Timings};
-use crate::edge::store::Store;
+use crate::domain::record::{Answer, Kind, Ledger, NewTurn, Part, State, StoredTurn, Timings};
+use crate::edge::store::{Haste, Store};
 use crate::edge::tools::Toolbox;
 use crate::sandbox::model::memory::MemoryModel;
 use crate::sandbox::telegram::memory::MemoryTelegram;
@@ -23,8 +23,9 @@ fn taken_up(messages: Vec<ChatMessage>, delivery: Vec<Part>) -> (usize, StoredTu
         let new = NewTurn { id, key, user, message_id, date_s, kind: Kind::Text, text, accepted_at_ms };
         house.store.record(new).await.unwrap();
         let timings = Timings { accepted_at_ms, ..Timings::default() };
-        let answer = Answer { messages, stopped: true, delivery, usage: None, timings };
-        house.store.save_answer(id, answer).await.unwrap();
+        let ledger = Ledger { delivery, ..Ledger::default() };
+        let answer = Answer { messages, stopped: true, ledger, usage: None, timings };
+        house.store.save_answer(id, answer, Haste::AtOnce).await.unwrap();
         house.start().await;
         house.settled(Duration::from_secs(60)).await;
         (house.telegram.view(key).len(), house.store.all().remove(0))

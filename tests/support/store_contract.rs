@@ -77,7 +77,8 @@ fn answer(text: &str) -> Answer {
     let asked = ChatMessage::user("6*7?");
     let messages = vec![asked, asks, ChatMessage::tool("call_1", "42"), ChatMessage::assistant(text)];
     let usage = Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: u64::from(u32::MAX) };
-    Answer { messages, stopped: true, delivery: vec![], usage: Some(usage), timings: timings(Some(30), None) }
+    let ledger = Ledger { status: vec![97], ..Ledger::default() };
+    Answer { messages, stopped: true, ledger, usage: Some(usage), timings: timings(Some(30), None) }
 }
 
 fn outcome(state: State) -> Outcome {
@@ -193,13 +194,14 @@ pub async fn an_outcome_leaves_the_answer_alone(stage: Stage) {
     let store = stage.open().await;
     let mut expected = recorded(&*store, said(1, "6*7?")).await;
     let (answer, outcome) = (answer("It is 42."), outcome(State::Delivered));
-    store.save_answer(id(1), answer.clone()).await.expect("saved");
+    store.save_answer(id(1), answer.clone(), Haste::AtOnce).await.expect("saved");
     expected.state = State::Answered;
     (expected.messages, expected.stopped) = (answer.messages, answer.stopped);
     (expected.usage, expected.timings) = (answer.usage, answer.timings);
+    expected.status = answer.ledger.status;
     assert_eq!(read(&*store, 1).await, expected);
     store.save_outcome(id(1), outcome.clone()).await.expect("saved");
-    expected.state = State::Delivered;
+    (expected.state, expected.status) = (State::Delivered, vec![]);
     (expected.delivery, expected.timings) = (outcome.delivery.unwrap_or_default(), outcome.timings);
     assert_eq!(read(&*store, 1).await, expected);
 }
@@ -217,7 +219,7 @@ pub async fn saving_again_changes_nothing(stage: Stage) {
     let store = stage.open().await;
     recorded(&*store, said(1, "a")).await;
     for _ in 0..2 {
-        store.save_answer(id(1), answer("b")).await.expect("saved");
+        store.save_answer(id(1), answer("b"), Haste::AtOnce).await.expect("saved");
     }
     let answered = read(&*store, 1).await;
     for _ in 0..2 {
@@ -231,7 +233,7 @@ pub async fn an_unknown_turn_is_refused(stage: Stage) {
     let store = stage.open().await;
     recorded(&*store, said(1, "a")).await;
     let saved = [
-        store.save_answer(id(2), answer("b")).await,
+        store.save_answer(id(2), answer("b"), Haste::AtOnce).await,
         store.save_outcome(id(2), outcome(State::Failed)).await,
     ];
     for answer in saved {
@@ -316,10 +318,11 @@ pub async fn one_refused_write_does_not_spoil_the_others(stage: Stage) {
     // Made at once, so that a store which commits in groups has them in one.
     let (records, saves) = futures::join!(
         join_all((2..40).map(|update| store.record(in_chat(update, update)))),
-        join_all(
-            (100..140)
-                .map(|unknown| store.save_answer(id(if unknown == 120 { 1 } else { unknown }), answer("b")))
-        ),
+        join_all((100..140).map(|unknown| store.save_answer(
+            id(if unknown == 120 { 1 } else { unknown }),
+            answer("b"),
+            Haste::AtOnce
+        ))),
     );
     assert!(records.iter().all(|answer| matches!(answer, Ok(Recorded::New(_)))), "{records:?}");
     assert_eq!(saves.iter().filter(|answer| answer.is_ok()).count(), 1);
@@ -356,7 +359,7 @@ pub async fn unfinished_turns_come_in_order(stage: Stage) {
     (of_other_bot.key.bot, of_other_bot.id.bot) = (8, 8);
     recorded(&*store, of_other_bot).await;
     for update in [4, 5] {
-        store.save_answer(id(update), answer("b")).await.expect("saved");
+        store.save_answer(id(update), answer("b"), Haste::AtOnce).await.expect("saved");
     }
     store.save_outcome(id(5), outcome(State::Delivered)).await.expect("saved");
     store.save_outcome(id(6), outcome(State::Failed)).await.expect("saved");
@@ -445,7 +448,7 @@ pub async fn any_text_comes_back_as_it_went(stage: Stage) {
         new.user.first_name = Some(text.clone());
         new.user.username = Some(text.clone());
         recorded(&*store, new).await;
-        store.save_answer(id(update), answer(&text)).await.expect("saved");
+        store.save_answer(id(update), answer(&text), Haste::AtOnce).await.expect("saved");
         let failed = Outcome { failure: Some(text.clone()), ..outcome(State::Failed) };
         store.save_outcome(id(update), failed).await.expect("saved");
         let turn = read(&*store, update).await;
@@ -458,7 +461,7 @@ pub async fn any_text_comes_back_as_it_went(stage: Stage) {
 pub async fn what_is_stored_is_there_after_reopening(stage: Stage) {
     let store = stage.open().await;
     recorded(&*store, said(1, "a")).await;
-    store.save_answer(id(1), answer("b")).await.expect("saved");
+    store.save_answer(id(1), answer("b"), Haste::AtOnce).await.expect("saved");
     let before = read(&*store, 1).await;
     drop(store);
     let store = stage.open().await;

@@ -188,8 +188,8 @@ impl Running {
     /// The answer as it is stored: whole, or what was shown when the user ended it.
     pub fn answer(&self) -> Option<Answer> {
         let usage = self.turn.as_ref().and_then(Turn::usage).or(self.stored.usage);
-        let (messages, delivery) = (self.messages()?, self.delivery.clone());
-        Some(Answer { messages, stopped: self.stopped, delivery, usage, timings: self.timings })
+        let (messages, ledger) = (self.messages()?, self.ledger());
+        Some(Answer { messages, stopped: self.stopped, ledger, usage, timings: self.timings })
     }
 
     fn messages(&self) -> Option<Vec<ChatMessage>> {

@@ -13,11 +13,23 @@ use crate::port::Port;
 pub(super) enum Write {
     Ledger(Ledger),
     Messages(Vec<ChatMessage>),
-    Answer { answer: Answer, reply_to: Port<AnswerSaved> },
+    Answer(SavedAnswer),
     Outcome(Outcome),
 }
 
+/// An answer, and who is told that it is on record.
+pub(super) struct SavedAnswer {
+    pub answer: Answer,
+    pub reply_to: Port<AnswerSaved>,
+    /// A ledger is written with it that would have been written before or after it.
+    pub took_ledger: bool,
+}
+
 impl Write {
+    fn has_ledger(&self) -> bool {
+        matches!(self, Self::Ledger(_) | Self::Answer(_))
+    }
+
     fn says_all_of(&self, other: &Self) -> bool {
         let Self::Ledger(ledger) = other else { return false };
         match self {
@@ -25,7 +37,7 @@ impl Write {
             Self::Outcome(outcome) => {
                 outcome.delivery.is_some() && ledger.closed_until_ms.is_none() && !ledger.begun_again
             }
-            Self::Messages(_) | Self::Answer { .. } => false,
+            Self::Messages(_) | Self::Answer(_) => false,
         }
     }
 }
@@ -52,14 +64,11 @@ pub(super) struct Owed {
 impl Owed {
     /// Adds a write of `turn`, for a ledger of which an Outbox waits where it is `awaited`.
     pub fn push(&mut self, turn: TurnId, write: Write, awaited: bool) -> Then {
-        let is_ledger = matches!(write, Write::Ledger(_));
-        let waiting = self.writes.len() - usize::from(self.begun);
-        // A ledger that an Outbox waits for gives way to none but a ledger.
-        if waiting > 0 && (is_ledger || !awaited) {
-            self.writes.pop_back_if(|(of, last)| *of == turn && write.says_all_of(last));
-        }
-        self.writes.push_back((turn, write));
-        let can_wait = is_ledger && !awaited && self.writes.len() == 1;
+        let has_ledger = write.has_ledger();
+        let waits = self.writes.len() > usize::from(self.begun);
+        let last = self.writes.pop_back_if(|(of, _)| waits && *of == turn);
+        self.writes.extend(together(last.map(|(_, last)| last), write, awaited).map(|write| (turn, write)));
+        let can_wait = has_ledger && !awaited && self.writes.len() == 1;
         match can_wait {
             _ if self.begun => Then::Wait,
             true => Then::Hold,
@@ -86,20 +95,59 @@ impl Owed {
 
     /// Whether a ledger of `turn` is still to be written.
     pub fn owes_ledger(&self, turn: TurnId) -> bool {
-        self.writes.iter().any(|(of, write)| *of == turn && matches!(write, Write::Ledger(_)))
+        let is_ledger = |write: &Write| match write {
+            Write::Ledger(_) => true,
+            Write::Answer(saved) => saved.took_ledger,
+            Write::Messages(_) | Write::Outcome(_) => false,
+        };
+        self.writes.iter().any(|(of, write)| *of == turn && is_ledger(write))
     }
+}
+
+/// What is to be written of a turn's last write that waits and of one that comes after it.
+fn together(last: Option<Write>, next: Write, awaited: bool) -> impl Iterator<Item = Write> {
+    let (last, next) = match (last, next) {
+        (Some(Write::Answer(saved)), Write::Ledger(ledger)) => {
+            let answer = Answer { ledger, ..saved.answer };
+            (None, Write::Answer(SavedAnswer { answer, took_ledger: true, ..saved }))
+        }
+        (Some(Write::Ledger(_)), Write::Answer(saved)) => {
+            (None, Write::Answer(SavedAnswer { took_ledger: true, ..saved }))
+        }
+        // A ledger that an Outbox waits for gives way to none but one that is newer.
+        (Some(last), next) if next.says_all_of(&last) && (matches!(next, Write::Ledger(_)) || !awaited) => {
+            (None, next)
+        }
+        apart => apart,
+    };
+    last.into_iter().chain([next])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::record::{State, Timings};
+    use crate::port::Station;
+    use crate::testing::{in_paused_time, probe};
 
     const TURN: TurnId = TurnId { bot: 1, update: 1 };
     const NEXT: TurnId = TurnId { bot: 1, update: 2 };
 
     fn ledger(status: i64) -> Write {
         Write::Ledger(Ledger { status: vec![status], ..Ledger::default() })
+    }
+
+    fn answer(status: i64) -> Write {
+        let answer = Answer {
+            messages: Vec::new(),
+            stopped: false,
+            ledger: Ledger { status: vec![status], ..Ledger::default() },
+            usage: None,
+            timings: Timings::default(),
+        };
+        let [from, to] = ["persistence", "conversation"].map(Station::shared);
+        let reply_to = Port::new(from, to, probe().recipient());
+        Write::Answer(SavedAnswer { answer, reply_to, took_ledger: false })
     }
 
     fn outcome() -> Write {
@@ -113,6 +161,7 @@ mod tests {
             owed.begin()?;
             owed.done().map(|(turn, write)| match write {
                 Write::Ledger(ledger) => format!("{} of {}", ledger.status[0], turn.update),
+                Write::Answer(saved) => format!("answer and {}", saved.answer.ledger.status[0]),
                 _ => format!("end of {}", turn.update),
             })
         };
@@ -141,6 +190,36 @@ mod tests {
         assert_eq!(owed.push(NEXT, ledger(4), false), Then::Wait);
         assert_eq!(all(&mut owed), ["1 of 1", "3 of 1", "4 of 2"]);
         assert!(!owed.owes_ledger(TURN) && !owed.has_begun());
+    }
+
+    #[test]
+    fn an_answer_is_held_back_for_its_ledger_and_goes_with_it() {
+        let [before, after, under_way, behind_another] = in_paused_time(async {
+            let mut owed = Owed::default();
+            assert_eq!(owed.push(TURN, ledger(1), false), Then::Hold);
+            assert_eq!(owed.push(TURN, answer(2), false), Then::Hold);
+            let before = all(&mut owed);
+
+            assert_eq!(owed.push(TURN, answer(2), false), Then::Hold);
+            assert!(!owed.owes_ledger(TURN));
+            assert_eq!(owed.push(TURN, ledger(3), true), Then::Begin);
+            assert!(owed.owes_ledger(TURN));
+            let after = all(&mut owed);
+
+            owed.push(TURN, answer(2), true);
+            owed.begin();
+            assert_eq!(owed.push(TURN, ledger(3), true), Then::Wait);
+            let under_way = all(&mut owed);
+
+            owed.push(TURN, answer(2), false);
+            assert_eq!(owed.push(NEXT, ledger(3), false), Then::Begin);
+            [before, after, under_way, all(&mut owed)]
+        })
+        .result;
+        assert_eq!(before, ["answer and 2"]);
+        assert_eq!(after, ["answer and 3"]);
+        assert_eq!(under_way, ["answer and 2", "3 of 1"]);
+        assert_eq!(behind_another, ["answer and 2", "3 of 2"]);
     }
 
     #[test]

@@ -3,9 +3,11 @@ use clap::Parser;
 use super::*;
 use crate::domain::chat::{ChatMessage, ToolCall};
 use crate::domain::ids::ChatKey;
-use crate::domain::record::{Answer, Kind, NewTurn, Outcome, Part, State, Timings, User, place_after};
-use crate::edge::store::Recorded;
+use crate::domain::record::{
+    Answer, Kind, Ledger, NewTurn, Outcome, Part, State, Timings, User, place_after,
+};
 use crate::edge::store::sqlite::SqliteStore;
+use crate::edge::store::{Haste, Recorded};
 
 #[derive(Parser)]
 struct Cli {
@@ -54,7 +56,11 @@ async fn kitchen() -> (Arc<dyn Store>, tempfile::TempDir) {
         Timings { accepted_at_ms: 1_700_000_000_001, first_delta_ms: Some(30), ..Timings::default() };
     let id = |update| TurnId { bot: 7, update };
     store
-        .save_answer(id(1), Answer { messages, stopped: true, delivery: vec![], usage: None, timings })
+        .save_answer(
+            id(1),
+            Answer { messages, stopped: true, ledger: Ledger::default(), usage: None, timings },
+            Haste::AtOnce,
+        )
         .await
         .unwrap();
     let part = Part {

@@ -68,7 +68,7 @@ pub struct SessionSummary {
     pub last_ms: i64,
 }
 
-/// How long a ledger may take until it is on record. A store that flushes once for many writes can wait
+/// How long a write may take until it is on record. A store that flushes once for many writes can wait
 /// for more of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Haste {
@@ -89,11 +89,11 @@ pub trait Store: Send + Sync {
     /// ([`place_after`](crate::domain::record::place_after)).
     fn record(&self, turn: NewTurn) -> Stored<Recorded>;
 
-    /// Writes the complete answer and sets the state to `answered`.
+    /// Writes the complete answer with its ledger and sets the state to `answered`.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the turn is not on record.
-    fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()>;
+    fn save_answer(&self, id: TurnId, answer: Answer, haste: Haste) -> Stored<()>;
 
     /// Writes the ledger, and nothing else.
     ///

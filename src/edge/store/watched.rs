@@ -162,8 +162,8 @@ impl Store for Watched {
         self.write(|store| store.record(turn))
     }
 
-    fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
-        self.write(|store| store.save_answer(id, answer))
+    fn save_answer(&self, id: TurnId, answer: Answer, haste: Haste) -> Stored<()> {
+        self.write(|store| store.save_answer(id, answer, haste))
     }
 
     fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()> {

@@ -14,7 +14,8 @@ struct AnswerFields<'a> {
     state: State,
     messages: &'a [ChatMessage],
     stopped: bool,
-    delivery: &'a [Part],
+    #[serde(flatten)]
+    ledger: LedgerFields<'a>,
     usage: Option<Usage>,
     timings: Timings,
 }
@@ -25,14 +26,14 @@ pub(super) fn of_answer(answer: &Answer) -> impl Serialize {
         state: State::Answered,
         messages: &answer.messages,
         stopped: answer.stopped,
-        delivery: &answer.delivery,
+        ledger: of_ledger(&answer.ledger),
         usage: answer.usage,
         timings: answer.timings,
     }
 }
 
 #[derive(Serialize)]
-struct LedgerFields<'a> {
+pub(super) struct LedgerFields<'a> {
     delivery: &'a [Part],
     status: &'a [i64],
     closed_until_ms: Option<i64>,
@@ -40,7 +41,7 @@ struct LedgerFields<'a> {
 }
 
 /// What a ledger sets.
-pub(super) fn of_ledger(ledger: &Ledger) -> impl Serialize {
+pub(super) fn of_ledger(ledger: &Ledger) -> LedgerFields<'_> {
     let Ledger { delivery, status, closed_until_ms, begun_again } = ledger;
     LedgerFields { delivery, status, closed_until_ms: *closed_until_ms, begun_again: *begun_again }
 }

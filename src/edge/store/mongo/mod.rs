@@ -122,7 +122,7 @@ impl Store for MongoStore {
         self.with(|inside| async move { inside.record(turn).await })
     }
 
-    fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
+    fn save_answer(&self, id: TurnId, answer: Answer, _: Haste) -> Stored<()> {
         self.with(|inside| async move { inside.update(id, &fields::of_answer(&answer)).await })
     }
 

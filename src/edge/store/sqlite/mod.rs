@@ -95,8 +95,8 @@ impl Store for SqliteStore {
         self.writer.run(Haste::AtOnce, move |connection| writes::record(connection, turn))
     }
 
-    fn save_answer(&self, id: TurnId, answer: Answer) -> Stored<()> {
-        self.writer.run(Haste::InCompany, move |connection| writes::save_answer(connection, id, &answer))
+    fn save_answer(&self, id: TurnId, answer: Answer, haste: Haste) -> Stored<()> {
+        self.writer.run(haste, move |connection| writes::save_answer(connection, id, &answer))
     }
 
     fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()> {

@@ -37,19 +37,23 @@ fn last_place(connection: &Connection, key: ChatKey) -> Result<Option<Place>, St
     last.map(|(seq, session)| Ok(Place { seq, session: rows::word(session, "session")? })).transpose()
 }
 
-/// Writes the answer and nothing else but the state.
+/// Writes the answer with its ledger and nothing else but the state.
 pub(super) fn save_answer(connection: &Connection, id: TurnId, answer: &Answer) -> Result<(), StoreError> {
     const UPDATE: &str = "UPDATE turns SET state = :state, messages = :messages, stopped = :stopped,
-                          delivery = :delivery, usage = :usage, timings = :timings WHERE _id = :_id";
+                          usage = :usage, timings = :timings, delivery = :delivery, status = :status,
+                          closed_until_ms = :closed_until_ms, begun_again = :begun_again WHERE _id = :_id";
     let failed = during("save an answer");
     let changed = connection.prepare_cached(UPDATE).map_err(&failed)?.execute(named_params! {
         ":_id": id.to_string(),
         ":state": State::Answered.as_str(),
         ":messages": rows::json(&answer.messages)?,
         ":stopped": answer.stopped,
-        ":delivery": rows::json(&answer.delivery)?,
         ":usage": answer.usage.as_ref().map(rows::json).transpose()?,
         ":timings": rows::json(&answer.timings)?,
+        ":delivery": rows::json(&answer.ledger.delivery)?,
+        ":status": rows::json(&answer.ledger.status)?,
+        ":closed_until_ms": answer.ledger.closed_until_ms,
+        ":begun_again": answer.ledger.begun_again,
     });
     on_record(id, changed.map_err(&failed)?)
 }
