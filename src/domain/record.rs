@@ -90,6 +90,9 @@ pub struct Place {
     pub session: Uuid,
 }
 
+/// The place of a chat's first turn; nothing was said before it.
+pub const FIRST_SEQ: i64 = 1;
+
 /// The rule of sessions: a chat's first turn and every `/restart` begin one, others go on.
 ///
 /// The id is made from the turn's own name, so that it needs no randomness and a replay gives the
@@ -97,7 +100,7 @@ pub struct Place {
 pub fn place_after(before: Option<Place>, id: TurnId, kind: Kind) -> Place {
     let new_session = || Uuid::new_v5(&Uuid::NAMESPACE_OID, id.to_string().as_bytes());
     match before {
-        None => Place { seq: 1, session: new_session() },
+        None => Place { seq: FIRST_SEQ, session: new_session() },
         Some(last) if kind == Kind::Restart => Place { seq: last.seq + 1, session: new_session() },
         Some(last) => Place { seq: last.seq + 1, session: last.session },
     }

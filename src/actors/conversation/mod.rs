@@ -19,7 +19,7 @@ use actix::{Actor, Context, Handler};
 use crate::domain::commands;
 use crate::domain::history::History;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Kind, Ledger, State, StoredTurn, Timings};
+use crate::domain::record::{FIRST_SEQ, Kind, Ledger, State, StoredTurn, Timings};
 use crate::domain::turn::Failure;
 use crate::failpoint;
 use crate::messages::{
@@ -117,6 +117,9 @@ impl Conversation {
         let Some(running) = &self.running else { return };
         let (turn, place) = (running.stored.id, running.stored.place());
         self.ports.turn_started.tell_if_there(TurnStarted { turn });
+        if place.seq == FIRST_SEQ {
+            self.history = Some(History::new(place.session, self.settings.history, []));
+        }
         if running.stored.state == State::Answered
             || self.history.as_ref().is_some_and(|history| history.session() == place.session)
         {
