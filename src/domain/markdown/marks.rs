@@ -52,26 +52,20 @@ pub(super) fn is_plain(text: &str) -> bool {
 
 /// Looks along `text`.
 pub(super) fn scan(text: &str) -> Marks {
-    let mut scan = Scan::new(text);
-    while scan.step() {}
+    let mut scan = Scan {
+        text,
+        position: 0,
+        stack: Stack::default(),
+        marks: Marks::default(),
+        opaques: Opaques::new(text),
+    };
+    while scan.position < text.len() {
+        let before = scan.position;
+        scan.step();
+        debug_assert!(scan.position > before, "a step that goes nowhere");
+    }
     scan.marks.open = scan.stack.open;
     scan.marks
-}
-
-/// The first gap from `start` on where nothing is open.
-pub(super) fn closed_gap(text: &str, start: usize) -> Option<Gap> {
-    let mut scan = Scan::new(text);
-    let is_it = |gap: &&Gap| gap.depth == 0 && gap.start >= start;
-    loop {
-        let seen = scan.marks.gaps.len();
-        let goes_on = scan.step();
-        if let Some(gap) = scan.marks.gaps.get(seen).filter(is_it) {
-            return Some(*gap);
-        }
-        if !goes_on {
-            return None;
-        }
-    }
 }
 
 struct Scan<'a> {
@@ -82,17 +76,13 @@ struct Scan<'a> {
     opaques: Opaques<'a>,
 }
 
-impl<'a> Scan<'a> {
-    fn new(text: &'a str) -> Self {
-        let (stack, marks, opaques) = (Stack::default(), Marks::default(), Opaques::new(text));
-        Self { text, position: 0, stack, marks, opaques }
-    }
-
-    /// Whether there was something to look at.
-    fn step(&mut self) -> bool {
-        let before = self.position;
-        let rest = self.text.get(before..).unwrap_or_default();
-        let Some(c) = rest.chars().next() else { return false };
+impl Scan<'_> {
+    fn step(&mut self) {
+        let rest = self.text.get(self.position..).unwrap_or_default();
+        let Some(c) = rest.chars().next() else {
+            self.position = self.text.len();
+            return;
+        };
         match c {
             '\\' | '`' | '$' | '<' | 'h' | 'H' => self.maybe_opaque(c, rest),
             '*' | '_' | '~' => self.run(c, rest),
@@ -101,8 +91,6 @@ impl<'a> Scan<'a> {
             c if c.is_whitespace() => self.gap(rest),
             c => self.position += c.len_utf8(),
         }
-        debug_assert!(self.position > before, "a step that goes nowhere");
-        true
     }
 
     fn opens(&mut self, open: Open, bytes: usize) {

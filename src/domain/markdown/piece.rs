@@ -8,15 +8,18 @@ use super::marks::{self, Marks};
 pub(super) fn piece(text: &str, least: usize) -> Option<(usize, usize)> {
     let start = text.char_indices().nth(least)?.0;
     let end_of = |chars: usize| text.char_indices().nth(chars).map(|(end, _)| end);
-    let closed = |end: usize| marks::closed_gap(text.get(..end).unwrap_or(text), start);
+    let closed = |seen: &Marks| {
+        let gap = seen.gaps.iter().find(|gap| gap.depth == 0 && gap.start >= start)?;
+        Some((gap.start, gap.end))
+    };
     // What is closed stays closed: mostly a short look is enough.
-    let glance = end_of(least.saturating_mul(4)).and_then(closed);
-    let window = end_of(LOOK_AHEAD);
-    if let Some(gap) = glance.or_else(|| closed(window.unwrap_or(text.len()))) {
-        return Some((gap.start, gap.end));
+    let glance = end_of(least.saturating_mul(4)).map(|end| marks::scan(text.get(..end).unwrap_or(text)));
+    if let Some(piece) = glance.as_ref().and_then(closed) {
+        return Some(piece);
     }
-    let window = window?;
-    Some(forced(text, &marks::scan(text.get(..window)?), window))
+    let window = end_of(LOOK_AHEAD);
+    let seen = marks::scan(text.get(..window.unwrap_or(text.len()))?);
+    closed(&seen).or_else(|| Some(forced(text, &seen, window?)))
 }
 
 /// Where a piece ends in which something is open everywhere.
