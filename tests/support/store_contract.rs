@@ -77,7 +77,8 @@ fn answer(text: &str) -> Answer {
     let asked = ChatMessage::user("6*7?");
     let messages = vec![asked, asks, ChatMessage::tool("call_1", "42"), ChatMessage::assistant(text)];
     let usage = Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: u64::from(u32::MAX) };
-    let ledger = Ledger { status: vec![97], ..Ledger::default() };
+    let delivery = outcome(State::Delivered).delivery.unwrap_or_default();
+    let ledger = Ledger { delivery, status: vec![97], closed_until_ms: Some(5), begun_again: true };
     Answer { messages, stopped: true, ledger, usage: Some(usage), timings: timings(Some(30), None) }
 }
 
@@ -198,7 +199,8 @@ pub async fn an_outcome_leaves_the_answer_alone(stage: Stage) {
     expected.state = State::Answered;
     (expected.messages, expected.stopped) = (answer.messages, answer.stopped);
     (expected.usage, expected.timings) = (answer.usage, answer.timings);
-    expected.status = answer.ledger.status;
+    (expected.delivery, expected.status) = (answer.ledger.delivery, answer.ledger.status);
+    (expected.closed_until_ms, expected.begun_again) = (Some(5), true);
     assert_eq!(read(&*store, 1).await, expected);
     store.save_outcome(id(1), outcome.clone()).await.expect("saved");
     (expected.state, expected.status) = (State::Delivered, vec![]);
