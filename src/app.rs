@@ -153,8 +153,8 @@ pub struct App {
 
 impl App {
     /// Starts the shared actors, and returns when the turns owed from before a restart have been
-    /// taken up: only then may updates come, or a turn could begin twice. Needs a `LocalSet` or an
-    /// actix `System` around it.
+    /// taken up: only then may updates come, or a turn could begin twice. Needs a `LocalRuntime` or
+    /// a `LocalSet` around it.
     pub async fn start(world: World, settings: Settings) -> Self {
         let lost = Arc::new(Notify::new());
         let (recovered, recovery) = oneshot::channel();

@@ -138,8 +138,8 @@ const CALM: Duration = Duration::from_millis(50);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Server {
-    /// Starts the server; waits for a store or a Telegram that can't be reached now. Runs in an
-    /// actix `System`.
+    /// Starts the server; waits for a store or a Telegram that can't be reached now. Runs in a
+    /// `LocalRuntime` or a `LocalSet`.
     ///
     /// # Errors
     /// [`ServerError`], each with what to do.
@@ -516,6 +516,6 @@ fn serve_http(listener: TcpListener, gate: Data<Gate>) -> Result<ServerHandle, S
         .map_err(|error| ServerError::Listen { address: "the webhook's port".to_owned(), error })?
         .run();
     let handle = server.handle();
-    actix_rt::spawn(server);
+    tokio::task::spawn_local(server);
     Ok(handle)
 }

@@ -116,7 +116,7 @@ fn with(base_url: &str, change: impl FnOnce(&mut Settings)) -> ChatCompletions {
 }
 
 fn request() -> Request {
-    Request { messages: vec![ChatMessage::user("hi")], tools: Vec::new().into() }
+    Request { messages: vec![ChatMessage::user("hi").into()], tools: Vec::new().into() }
 }
 
 /// The texts, and what came after them.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use futures::future::{BoxFuture, join_all, select_all};
-use tokio::runtime::Builder;
+use tokio::runtime::LocalRuntime;
 use tokio::sync::oneshot;
-use tokio::task::LocalSet;
 
 use super::{App, Settings, World};
 use crate::actors::ingress::Shard;
@@ -25,8 +24,8 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Starts so many shards as there are worlds, the first in this thread, which needs a `LocalSet` or
-    /// an actix `System` around it. Returns when all have taken up what is owed.
+    /// Starts so many shards as there are worlds, the first in this thread, which needs a `LocalRuntime`
+    /// or a `LocalSet` around it. Returns when all have taken up what is owed.
     ///
     /// # Errors
     /// When a shard's thread can't be started or ends at once.
@@ -50,11 +49,17 @@ impl Shards {
 
     async fn start_in_thread(&mut self, index: usize, world: World, settings: Settings) -> io::Result<App> {
         let (started, app) = oneshot::channel();
-        self.threads.push(Thread::start(format!("shard-{index}"), async move {
+        let thread = Thread::start(format!("shard-{index}"), async move {
             // Whoever starts the shards waits for it.
             let _gone = started.send(App::start(world, settings).await);
-        })?);
-        app.await.map_err(|_| io::Error::other("a shard's thread has ended"))
+        })?;
+        match app.await {
+            Ok(app) => {
+                self.threads.push(thread);
+                Ok(app)
+            }
+            Err(_) => Err(thread.failure()),
+        }
     }
 
     /// Where updates go in: each to the shard of its conversation.
@@ -76,25 +81,31 @@ impl Shards {
 /// A thread that runs what it began with, and all that this has spawned, until it is dropped.
 struct Thread {
     stop: Option<oneshot::Sender<()>>,
-    handle: Option<JoinHandle<()>>,
+    handle: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Thread {
     fn start(name: String, begin: impl Future<Output = ()> + Send + 'static) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let handle = thread::Builder::new().name(name).spawn(move || {
-            let tasks = LocalSet::new();
-            tasks.block_on(&runtime, async {
+            let runtime = LocalRuntime::new()?;
+            runtime.block_on(async {
                 begin.await;
                 // It ends when the sender is dropped.
                 let _dropped = stopped.await;
             });
-            // What still runs is dropped inside the runtime: a connection that is given back spawns.
-            let _inside = runtime.enter();
-            drop(tasks);
+            Ok(())
         })?;
         Ok(Self { stop: Some(stop), handle: Some(handle) })
+    }
+
+    /// Why it has ended, when it has by itself.
+    fn failure(mut self) -> io::Error {
+        let ended = self.handle.take().map(JoinHandle::join);
+        match ended {
+            Some(Ok(Err(error))) => error,
+            _ => io::Error::other("a shard's thread has ended"),
+        }
     }
 }
 

@@ -7,11 +7,13 @@ mod sandbox;
 mod serve;
 mod transcripts;
 
+use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::LocalRuntime;
 
 use crate::config::{self, Config, ConfigError, Environment, Secrets};
 use crate::server::{ServerError, WhenAway};
@@ -61,6 +63,8 @@ enum Failed {
     Load(#[from] load::LoadError),
     #[error("{0}")]
     Sandbox(String),
+    #[error("this thread can't wait for connections: {0}; see the limit of open files (ulimit -n)")]
+    Runtime(io::Error),
 }
 
 /// Runs the command that the process was started with.
@@ -83,25 +87,25 @@ pub fn run() -> ExitCode {
 
 fn run_command(arguments: Arguments) -> Result<(), Failed> {
     let settings = || config::load(arguments.config.as_deref(), Path::new("."), &Environment::of_process());
-    // Not dropped: a call that is still on its way would find its runtime gone, and panic.
-    let system = || ManuallyDrop::new(actix_rt::System::new());
+    // Not dropped: nobody waits for what is still on its way.
+    let runtime = || LocalRuntime::new().map(ManuallyDrop::new).map_err(Failed::Runtime);
     match arguments.command {
         Command::Serve(serve) => {
             let (config, secrets) = settings()?;
             serve.log(&config);
-            system().block_on(serve.run(&config, &secrets))
+            runtime()?.block_on(serve.run(&config, &secrets))
         }
         Command::Sandbox(sandbox) => {
             let (config, _) = settings()?;
-            system().block_on(sandbox.run(config))
+            runtime()?.block_on(sandbox.run(config))
         }
         // A scenario brings its own settings and its own runtime.
         Command::Flow(flow) => Ok(flow.run()?),
         // The bot that is tested reads its settings itself.
-        Command::Load(load) => system().block_on(load.run(arguments.config)),
+        Command::Load(load) => runtime()?.block_on(load.run(arguments.config)),
         Command::Transcripts(command) => {
             let (config, secrets) = settings()?;
-            system().block_on(show_transcripts(command, &config, &secrets))
+            runtime()?.block_on(show_transcripts(command, &config, &secrets))
         }
     }
 }

@@ -66,7 +66,7 @@ impl Serve {
         let mut second = Stop::listen();
         // In a task of its own: what is awaited here is polled with every task of this thread.
         let running = async move { server.run(first.asked(), second.asked_twice()).await };
-        match actix_rt::spawn(running).await {
+        match tokio::task::spawn_local(running).await {
             Ok(ended) => Ok(ended?),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }

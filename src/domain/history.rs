@@ -1,6 +1,7 @@
 //! What the model is told of the conversation so far.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ pub struct History {
 
 #[derive(Debug, Clone)]
 struct Past {
-    messages: Vec<ChatMessage>,
+    messages: Vec<Arc<ChatMessage>>,
     chars: usize,
 }
 
@@ -63,7 +64,7 @@ impl History {
         self.last_question = question;
         if answered {
             let chars = messages.iter().map(message_chars).sum();
-            self.turns.push_back(Past { messages, chars });
+            self.turns.push_back(Past { messages: messages.into_iter().map(Arc::new).collect(), chars });
             self.trim();
         }
     }
@@ -75,7 +76,7 @@ impl History {
 
     /// The messages to put before the question `next`. The turn that it repeats is left out with
     /// `retry`.
-    pub fn messages(&self, retry: Option<&str>) -> impl Iterator<Item = &ChatMessage> {
+    pub fn messages(&self, retry: Option<&str>) -> impl Iterator<Item = &Arc<ChatMessage>> {
         let repeats = retry.is_some() && self.newest_question() == retry;
         let kept = self.turns.len() - usize::from(repeats);
         self.turns.iter().take(kept).flat_map(|turn| &turn.messages)

@@ -3,9 +3,11 @@
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, ClientBuilder, Url};
 
-/// Connections that follow no redirects.
+/// Connections that follow no redirects, and send nothing a second time: when to do so is not theirs to
+/// decide.
 pub fn no_followers() -> ClientBuilder {
-    Client::builder().redirect(reqwest::redirect::Policy::none())
+    let once = reqwest::retry::never().max_retries_per_request(0);
+    Client::builder().redirect(reqwest::redirect::Policy::none()).retry(once)
 }
 
 /// Where a redirect leads; as little as [`place`] shows of it.

@@ -67,7 +67,7 @@ pub enum Tested {
     },
 }
 
-/// Runs a load test. Needs a `LocalSet`, as an actix `System` has it.
+/// Runs a load test. Needs a `LocalRuntime` around it.
 ///
 /// # Errors
 /// What kept it from being run to its end. Wrong answers are in the report.

@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::dev::Server;
-use actix_web::rt::spawn;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
+use tokio::runtime::LocalRuntime;
 use tokio::sync::{broadcast, oneshot};
+use tokio::task::spawn_local;
 
 use crate::domain::ids::ChatKey;
 
@@ -81,8 +82,8 @@ impl Sandbox {
         let (report, ended) = oneshot::channel();
         let serving = world.clone();
         std::thread::Builder::new().name("sandbox".into()).spawn(move || {
-            let system = actix_web::rt::System::new();
-            let result = system.block_on(serve(options, telegram, model, serving, stopped));
+            let result = LocalRuntime::new()
+                .and_then(|runtime| runtime.block_on(serve(options, telegram, model, serving, stopped)));
             // Whoever dropped the sandbox does not wait for this.
             let _ = report.send(result);
         })?;
@@ -166,7 +167,7 @@ async fn serve(
         model::routes(config.app_data(counter.clone()));
     })?;
     let handles = [telegram.handle(), model.handle()];
-    let (telegram, model) = (spawn(telegram), spawn(model));
+    let (telegram, model) = (spawn_local(telegram), spawn_local(model));
     let result = tokio::select! {
         result = telegram => result.unwrap_or_else(|error| Err(io::Error::other(error))),
         result = model => result.unwrap_or_else(|error| Err(io::Error::other(error))),

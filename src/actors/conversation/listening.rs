@@ -138,6 +138,7 @@ impl Ear {
         if self.held.is_empty() {
             self.held = text;
         } else {
+            self.held.reserve(text.len().max(self.missing_bytes()));
             self.held.push_str(&text);
         }
         // What makes a send goes at once, what comes while that is on its way together.

@@ -1,6 +1,7 @@
 //! A turn's calls to the model, and what follows from what they bring.
 
 use std::fmt;
+use std::sync::Arc;
 
 use actix::Context;
 use futures::{FutureExt, StreamExt, TryFutureExt, future};
@@ -115,8 +116,8 @@ impl Conversation {
         let system = instructions.map(|text| ChatMessage::system(text.as_ref()));
         let past = self.history.iter().flat_map(|history| history.messages(retry)).cloned();
         let continuation = running.and_then(|running| running.turn.as_ref()).map(Turn::continuation);
-        let own = own.iter().cloned().chain(continuation.into_iter().flatten());
-        let messages = system.into_iter().chain(past).chain(own).collect();
+        let own = own.iter().cloned().chain(continuation.into_iter().flatten()).map(Arc::new);
+        let messages = system.map(Arc::new).into_iter().chain(past).chain(own).collect();
         let tools = if with_tools { self.with.tools.specs() } else { [].into() };
         Request { messages, tools }
     }

@@ -56,7 +56,8 @@ pub(super) fn scan(text: &str) -> Marks {
         text,
         position: 0,
         stack: Stack::default(),
-        marks: Marks::default(),
+        // Words have five letters or so.
+        marks: Marks { gaps: Vec::with_capacity(text.len() / 5), ..Marks::default() },
         opaques: Opaques::new(text),
     };
     while scan.position < text.len() {

@@ -29,7 +29,7 @@ pub use error::ModelError;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// Instructions, history and this turn so far.
-    pub messages: Vec<ChatMessage>,
+    pub messages: Vec<Arc<ChatMessage>>,
     /// The tools offered; none when the rounds are used up or there are no tools.
     pub tools: Arc<[ToolSpec]>,
 }

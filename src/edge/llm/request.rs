@@ -1,5 +1,7 @@
 //! The body of a Chat Completions request.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,7 +22,7 @@ pub(super) enum Delivery {
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
-    messages: &'a [ChatMessage],
+    messages: Vec<&'a ChatMessage>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
@@ -56,12 +58,12 @@ pub(super) fn body(
     delivery: Delivery,
 ) -> serde_json::Result<Vec<u8>> {
     // A history of some length is written without growing again and again.
-    let content = |message: &ChatMessage| message.content.as_ref().map_or(0, String::len);
+    let content = |message: &Arc<ChatMessage>| message.content.as_ref().map_or(0, String::len);
     let content_bytes: usize = request.messages.iter().map(content).sum();
     let mut json = Vec::with_capacity(content_bytes + content_bytes / 8 + 4_096);
     let body = Body {
         model,
-        messages: &request.messages,
+        messages: request.messages.iter().map(Arc::as_ref).collect(),
         stream: delivery != Delivery::Whole,
         stream_options: (delivery == Delivery::Stream).then_some(StreamOptions { include_usage: true }),
         temperature: temperature.filter(|temperature| temperature.is_finite()),
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     fn sent(tools: Vec<ToolSpec>, delivery: Delivery) -> Value {
-        let request = Request { messages: vec![ChatMessage::user("hi")], tools: tools.into() };
+        let request = Request { messages: vec![ChatMessage::user("hi").into()], tools: tools.into() };
         serde_json::from_slice(&body("m", Some(0.5), &request, delivery).unwrap()).unwrap()
     }
 

@@ -72,9 +72,9 @@ pub struct SessionSummary {
 /// for more of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Haste {
-    /// Somebody has nothing to read before it is.
+    /// The first words of an answer wait for it.
     AtOnce,
-    /// Somebody waits, who has something to read meanwhile.
+    /// Somebody waits, to whom some milliseconds make no difference.
     Soon,
     /// Nobody waits.
     InCompany,

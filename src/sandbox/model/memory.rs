@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream;
 
-use crate::domain::chat::{Reply, Usage};
+use crate::domain::chat::{ChatMessage, Reply, Usage};
 use crate::edge::llm::{Model, ModelError, Piece, Pieces, Request};
 
 use super::ask::Offered;
@@ -78,7 +78,7 @@ impl MemoryModel {
     fn take(&self, request: Request) -> (Script, Usage, Running) {
         let queued = lock(&self.0.queue).pop_front();
         let script = queued.unwrap_or_else(|| (self.0.choose)(&request));
-        let used = usage(&request.messages, &script);
+        let used = usage(&messages(&request), &script);
         lock(&self.0.requests).push(request);
         self.0.running.fetch_add(1, Ordering::SeqCst);
         (script, used, Running(self.0.clone()))
@@ -167,7 +167,11 @@ impl Play {
 /// The script that a request's messages ask for.
 fn script_of(request: &Request) -> Script {
     let tools: Vec<Offered> = request.tools.iter().map(Offered::from).collect();
-    Script::for_request(&request.messages, &tools)
+    Script::for_request(&messages(request), &tools)
+}
+
+fn messages(request: &Request) -> Vec<ChatMessage> {
+    request.messages.iter().map(|message| ChatMessage::clone(message)).collect()
 }
 
 /// As the real client tells errors apart.

@@ -7,7 +7,7 @@ use crate::domain::chat::{ChatMessage, ToolCall};
 use super::*;
 
 fn request(text: &str) -> Request {
-    Request { messages: vec![ChatMessage::user(text)], tools: Arc::new([]) }
+    Request { messages: vec![ChatMessage::user(text).into()], tools: Arc::new([]) }
 }
 
 async fn all(model: &MemoryModel, text: &str) -> Vec<Result<Piece, ModelError>> {

@@ -92,7 +92,7 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
 
 impl Store for SqliteStore {
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
-        self.writer.run(Haste::AtOnce, move |connection| writes::record(connection, turn))
+        self.writer.run(Haste::Soon, move |connection| writes::record(connection, turn))
     }
 
     fn save_answer(&self, id: TurnId, answer: Answer, haste: Haste) -> Stored<()> {

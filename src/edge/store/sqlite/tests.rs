@@ -106,18 +106,21 @@ async fn waiting_writes_share_a_commit() {
 #[tokio::test]
 async fn a_refused_write_leaves_nothing_and_its_group_stays() {
     let (store, _directory) = open();
+    store.record(new_turn(1, "a")).await.unwrap();
+    store.record(new_turn(2, "a")).await.unwrap();
     let go = hold(&store).await;
-    let before = store.record(new_turn(1, "a"));
+    let before = store.record(new_turn(3, "b"));
+    // It has changed a row when it fails over the next: two turns can't have the same place.
     let refused = store.writer.run(Haste::AtOnce, |connection| {
-        writes::record(connection, new_turn(2, "half done"))?;
-        Err::<(), _>(StoreError::Refused("on purpose".to_owned()))
+        connection.execute("UPDATE turns SET seq = 9", []).map_err(errors::during("x"))
     });
-    let after = store.record(new_turn(3, "b"));
+    let after = store.record(new_turn(4, "b"));
     go.send(()).unwrap();
-    assert!(matches!(before.await, Ok(Recorded::New(turn)) if turn.seq == 1));
-    assert_eq!(refused.await, Err(StoreError::Refused("on purpose".to_owned())));
-    assert!(matches!(after.await, Ok(Recorded::New(turn)) if turn.seq == 2));
-    assert_eq!(store.turn(TurnId { bot: 7, update: 2 }).await, Ok(None));
+    assert!(matches!(before.await, Ok(Recorded::New(turn)) if turn.seq == 3));
+    assert!(matches!(refused.await, Err(StoreError::Refused(_))));
+    assert!(matches!(after.await, Ok(Recorded::New(turn)) if turn.seq == 4));
+    let places: Vec<_> = store.turns(Filter::default()).await.unwrap().iter().map(|turn| turn.seq).collect();
+    assert_eq!(places, [1, 2, 3, 4]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The writes, each inside a savepoint that [`writer`](super::writer) opened.
+//! The writes, each with one statement that changes the file: see [`Writer::run`](super::writer::Writer::run).
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -92,10 +92,11 @@ pub(super) fn save_messages(
 
 /// Adds a panic to each turn.
 pub(super) fn count_panic(connection: &Connection, ids: &[TurnId]) -> Result<(), StoreError> {
-    const UPDATE: &str = "UPDATE turns SET panics = panics + 1 WHERE _id = ?";
+    const UPDATE: &str = "UPDATE turns SET panics = panics + 1 WHERE _id IN (SELECT value FROM json_each(?))";
     let failed = during("count a panic");
-    let mut update = connection.prepare_cached(UPDATE).map_err(&failed)?;
-    ids.iter().try_for_each(|id| update.execute([id.to_string()]).map(|_| ()).map_err(&failed))
+    let ids: Vec<_> = ids.iter().map(TurnId::to_string).collect();
+    let counted = connection.prepare_cached(UPDATE).map_err(&failed)?.execute([rows::json(&ids)?]);
+    counted.map(|_| ()).map_err(&failed)
 }
 
 /// Writes how it ended and leaves the answer alone.
