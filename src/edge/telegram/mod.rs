@@ -1,5 +1,6 @@
 //! Telegram's Bot API: the trait that the Outbox uses, and its real implementation.
 
+mod answer;
 pub mod bot_api;
 pub mod poller;
 pub mod update;
