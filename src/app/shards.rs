@@ -2,10 +2,12 @@
 //! conversations, and its own clients. A conversation is always in the same one.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use futures::future::{BoxFuture, join_all, select_all};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all, pending, select, select_all};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::oneshot;
 
@@ -90,9 +92,10 @@ impl Thread {
         let handle = thread::Builder::new().name(name).spawn(move || {
             let runtime = LocalRuntime::new()?;
             runtime.block_on(async {
-                begin.await;
-                // It ends when the sender is dropped.
-                let _dropped = stopped.await;
+                let work = pin!(begin.then(|()| pending::<()>()));
+                // It ends when the sender is dropped, though what it began with may wait for a store that is
+                // away.
+                let _stopped = select(work, stopped).await;
             });
             Ok(())
         })?;
@@ -132,8 +135,6 @@ impl Intake for Doors {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
-
     use super::*;
 
     /// As a connection does that goes back into its pool.
@@ -165,5 +166,16 @@ mod tests {
             Ok(true),
             "it is dropped before the thread has ended, where it can spawn"
         );
+    }
+
+    #[test]
+    fn a_thread_that_is_stopped_does_not_wait_for_what_it_began_with() {
+        let thread = Thread::start("shard-1".to_owned(), pending());
+        let (sender, ended) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            drop(thread);
+            sender.send(())
+        });
+        assert_eq!(ended.recv_timeout(std::time::Duration::from_secs(10)), Ok(()));
     }
 }
