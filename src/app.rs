@@ -12,11 +12,10 @@ pub mod topology;
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, Addr, AsyncContext, Context};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
@@ -45,7 +44,7 @@ pub use limiter::Limiter;
 pub use shards::Shards;
 
 use crate::messages::{Drain, StationLost, TakeUpdate};
-use crate::port::{Port, Station, Told, recent_flow};
+use crate::port::{Port, Station, Way, recent_flow};
 
 /// The tracing target of stations that start and end.
 pub const STATIONS: &str = "stations";
@@ -171,20 +170,23 @@ impl App {
             persistence: persistence.clone(),
         };
 
+        let to_persistence = strong(INGRESS, PERSISTENCE, &persistence);
+        let from_persistence = weak(PERSISTENCE, INGRESS, &ingress);
         let ports = IngressPorts {
-            record_update: strong(INGRESS, PERSISTENCE, &persistence),
-            update_recorded: weak(PERSISTENCE, INGRESS, &ingress),
-            load_unfinished: strong(INGRESS, PERSISTENCE, &persistence),
-            unfinished_loaded: weak(PERSISTENCE, INGRESS, &ingress),
+            record_update: to_persistence.port(),
+            update_recorded: from_persistence.port(),
+            load_unfinished: to_persistence.port(),
+            unfinished_loaded: from_persistence.port(),
             recovered: Some(recovered),
             open: Box::new(move |key| floor.open(key)),
         };
-        let settled = weak(PERSISTENCE, INGRESS, &ingress);
+        let settled = from_persistence.port();
         spawn_shared(PERSISTENCE, persistence_context, Persistence::new(store, settled), lost.clone());
         spawn_shared(INGRESS, ingress_context, Ingress::new(ports, ingress_settings, clock), lost.clone());
         // An error means that Ingress is gone, which `lost` tells.
         let _lost = recovery.await;
-        Self { door: Door(strong(EDGE, INGRESS, &ingress)), drain: strong(APP, INGRESS, &ingress), lost }
+        let door = Door(strong(EDGE, INGRESS, &ingress).port());
+        Self { door, drain: strong(APP, INGRESS, &ingress).port(), lost }
     }
 
     /// Where updates go in.
@@ -243,8 +245,8 @@ struct Floor {
     settings: Settings,
     /// Crews started so far.
     crews: Cell<u64>,
-    ingress: Addr<Ingress>,
-    persistence: Addr<Persistence>,
+    ingress: Arc<Addr<Ingress>>,
+    persistence: Arc<Addr<Persistence>>,
 }
 
 impl Floor {
@@ -282,16 +284,18 @@ impl Floor {
         let World { api, faculties, pacer, .. } = &self.world;
         let settings = &self.settings;
 
+        let to_me = weak(outbox_at, me, &conversation);
+        let to_chunker = weak(outbox_at, chunker_at, &chunker);
         let ports = OutboxPorts {
-            remark_made: weak(outbox_at, me, &conversation),
-            attempt_failed: weak(outbox_at, me, &conversation),
-            status_shown: weak(outbox_at, me, &conversation),
-            penalty_received: weak(outbox_at, me, &conversation),
-            part_attempted: weak(outbox_at, me, &conversation),
-            chunk_delivered: weak(outbox_at, me, &conversation),
-            cut_chunk: weak(outbox_at, chunker_at, &chunker),
-            chunk_returned: weak(outbox_at, chunker_at, &chunker),
-            turn_closed: weak(outbox_at, me, &conversation),
+            remark_made: to_me.port(),
+            attempt_failed: to_me.port(),
+            status_shown: to_me.port(),
+            penalty_received: to_me.port(),
+            part_attempted: to_me.port(),
+            chunk_delivered: to_me.port(),
+            cut_chunk: to_chunker.port(),
+            chunk_returned: to_chunker.port(),
+            turn_closed: to_me.port(),
         };
         crew.join(
             "outbox",
@@ -299,47 +303,53 @@ impl Floor {
             Outbox::new(key, ports, api.clone(), pacer.clone(), self.outbox_settings(key)),
         );
 
-        let thinking = strong(heartbeat_at, outbox_at, &outbox);
+        let thinking = strong(heartbeat_at, outbox_at, &outbox).port();
         crew.join("heartbeat", heartbeat_context, Heartbeat::new(thinking, settings.heartbeat));
 
+        let to_outbox = strong(chunker_at, outbox_at, &outbox);
         let ports = ChunkerPorts {
-            heartbeat_first_chunk: strong(chunker_at, heartbeat_at, &heartbeat),
-            outbox_first_chunk: strong(chunker_at, outbox_at, &outbox),
-            answer_cut: weak(chunker_at, me, &conversation),
-            chunk_ready: strong(chunker_at, outbox_at, &outbox),
-            nothing_to_cut: strong(chunker_at, outbox_at, &outbox),
-            deliver_chunk: strong(chunker_at, outbox_at, &outbox),
+            heartbeat_first_chunk: strong(chunker_at, heartbeat_at, &heartbeat).port(),
+            outbox_first_chunk: to_outbox.port(),
+            answer_cut: weak(chunker_at, me, &conversation).port(),
+            chunk_ready: to_outbox.port(),
+            nothing_to_cut: to_outbox.port(),
+            deliver_chunk: to_outbox.port(),
         };
         crew.join("chunker", chunker_context, Chunker::new(ports, self.chunker_settings(key)));
 
-        let persistence = self.persistence.clone();
+        let to_outbox = strong(me, outbox_at, &outbox);
+        let to_chunker = strong(me, chunker_at, &chunker);
+        let to_heartbeat = strong(me, heartbeat_at, &heartbeat);
+        let to_persistence = strong(me, PERSISTENCE, &self.persistence);
+        let from_persistence = weak(PERSISTENCE, me, &conversation);
         let ports = ConversationPorts {
-            take_over: strong(me, outbox_at, &outbox),
-            acknowledge: strong(me, outbox_at, &outbox),
-            load_history: strong(me, PERSISTENCE, &persistence),
-            history_loaded: weak(PERSISTENCE, me, &conversation),
-            turn_started: strong(me, heartbeat_at, &heartbeat),
-            delta_arrived: strong(me, chunker_at, &chunker),
-            answer_resumed: strong(me, chunker_at, &chunker),
-            answer_ended: strong(me, chunker_at, &chunker),
-            discard_rest: strong(me, chunker_at, &chunker),
-            remark: strong(me, outbox_at, &outbox),
-            save_messages: strong(me, PERSISTENCE, &persistence),
-            save_delivery: strong(me, PERSISTENCE, &persistence),
-            delivery_saved: weak(PERSISTENCE, outbox_at, &outbox),
-            heartbeat_turn_ended: strong(me, heartbeat_at, &heartbeat),
-            outbox_turn_ended: strong(me, outbox_at, &outbox),
-            save_answer: strong(me, PERSISTENCE, &persistence),
-            answer_saved: weak(PERSISTENCE, me, &conversation),
-            save_outcome: strong(me, PERSISTENCE, &persistence),
+            take_over: to_outbox.port(),
+            acknowledge: to_outbox.port(),
+            load_history: to_persistence.port(),
+            history_loaded: from_persistence.port(),
+            turn_started: to_heartbeat.port(),
+            delta_arrived: to_chunker.port(),
+            answer_resumed: to_chunker.port(),
+            answer_ended: to_chunker.port(),
+            discard_rest: to_chunker.port(),
+            remark: to_outbox.port(),
+            save_messages: to_persistence.port(),
+            save_delivery: to_persistence.port(),
+            delivery_saved: weak(PERSISTENCE, outbox_at, &outbox).port(),
+            heartbeat_turn_ended: to_heartbeat.port(),
+            outbox_turn_ended: to_outbox.port(),
+            save_answer: to_persistence.port(),
+            answer_saved: from_persistence.port(),
+            save_outcome: to_persistence.port(),
         };
         let actor = Conversation::new(key, ports, self.conversation_settings(key), faculties.clone());
         crew.join("conversation", conversation_context, actor);
 
+        let from_ingress = strong(INGRESS, me, &conversation);
         ToConversation {
             crew: crew.number,
-            user_said: strong(INGRESS, me, &conversation),
-            abandon_turn: strong(INGRESS, me, &conversation),
+            user_said: from_ingress.port(),
+            abandon_turn: from_ingress.port(),
         }
     }
 }
@@ -349,55 +359,55 @@ impl Floor {
 struct Crew {
     key: ChatKey,
     number: u64,
-    members: Rc<RefCell<Vec<AbortHandle>>>,
+    members: RefCell<Vec<AbortHandle>>,
     lost: Port<StationLost>,
 }
 
 impl Crew {
-    fn new(key: ChatKey, number: u64, ingress: &Addr<Ingress>) -> Self {
-        Self { key, number, members: Rc::default(), lost: weak(APP, INGRESS, ingress) }
+    fn new(key: ChatKey, number: u64, ingress: &Arc<Addr<Ingress>>) -> Rc<Self> {
+        Rc::new(Self { key, number, members: RefCell::default(), lost: weak(APP, INGRESS, ingress).port() })
     }
 
-    fn join<A: Actor<Context = Context<A>>>(&self, role: &'static str, context: Context<A>, actor: A) {
-        let (key, crew, members, lost) = (self.key, self.number, self.members.clone(), self.lost.clone());
-        let member = spawn(Station::of(role, key), context, actor, move || {
-            let flow = recent_flow(key);
-            tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up; what its stations said last: {flow}");
-            for member in members.borrow_mut().drain(..) {
-                member.abort();
-            }
-            lost.tell_if_there(StationLost { key, role, crew });
-        });
+    fn join<A: Actor<Context = Context<A>>>(
+        self: &Rc<Self>,
+        role: &'static str,
+        context: Context<A>,
+        actor: A,
+    ) {
+        let crew = self.clone();
+        let member = spawn(Station::of(role, self.key), context, actor, move || crew.lose(role));
         self.members.borrow_mut().push(member);
+    }
+
+    fn lose(&self, role: &'static str) {
+        let (key, crew, flow) = (self.key, self.number, recent_flow(self.key));
+        tracing::error!(chat = %key, "the {role} of this chat panicked; its turns in flight are given up; what its stations said last: {flow}");
+        for member in self.members.borrow_mut().drain(..) {
+            member.abort();
+        }
+        self.lost.tell_if_there(StationLost { key, role, crew });
     }
 }
 
-/// A context and the address that others need before the actor can be built.
-fn station<A: Actor<Context = Context<A>>>() -> (Context<A>, Addr<A>) {
+/// A context and the address that others need before the actor can be built. It is alive as long as
+/// that is held.
+fn station<A: Actor<Context = Context<A>>>() -> (Context<A>, Arc<Addr<A>>) {
     let mut context = Context::new();
     // Without bound: actix counts a mailbox's room for each sender and would not bound it anyway.
     // Work is bounded by credits instead: turns in flight, one unanswered part for each chat.
     context.set_mailbox_capacity(0);
-    let address = context.address();
+    let address = Arc::new(context.address());
     (context, address)
 }
 
-/// An edge that keeps its receiver alive.
-fn strong<M: Told, A>(from: Station, to: Station, address: &Addr<A>) -> Port<M>
-where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-{
-    Port::new(from, to, address.clone().recipient())
+/// A way that keeps its receiver alive.
+fn strong<A: Actor>(from: Station, to: Station, address: &Arc<Addr<A>>) -> Arc<Way<Arc<Addr<A>>>> {
+    Way::new(from, to, address.clone())
 }
 
 /// A back edge, or what is given to another station for its answer: holds nobody alive.
-fn weak<M: Told, A>(from: Station, to: Station, address: &Addr<A>) -> Port<M>
-where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-{
-    Port::weak(from, to, &address.clone().recipient())
+fn weak<A: Actor>(from: Station, to: Station, address: &Arc<Addr<A>>) -> Arc<Way<Weak<Addr<A>>>> {
+    Way::new(from, to, Arc::downgrade(address))
 }
 
 fn spawn<A: Actor<Context = Context<A>>>(

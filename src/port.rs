@@ -7,9 +7,10 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::{Arc, Weak};
 
-use actix::dev::SendError;
-use actix::{Recipient, WeakRecipient};
+use actix::dev::{SendError, ToEnvelope};
+use actix::{Actor, Addr, Context, Handler, Recipient};
 use tracing::Level;
 
 use crate::domain::ids::ChatKey;
@@ -68,28 +69,78 @@ pub enum Undelivered {
 }
 
 /// A way to tell one neighbour one kind of message.
-pub struct Port<M: Told> {
+pub struct Port<M: Told>(Arc<Way<dyn Receiver<M>>>);
+
+/// The way from one station to another, which all ports between the two share: the stations of one
+/// conversation have some forty.
+pub struct Way<R: ?Sized> {
     from: Station,
     to: Station,
-    line: Line<M>,
+    receiver: R,
 }
 
-enum Line<M: Told> {
-    /// Keeps the receiver alive.
-    Strong(Recipient<M>),
-    /// A back edge: does not keep the receiver alive, so that a circle of stations can end.
-    Weak(WeakRecipient<M>),
+/// Where a way leads. An address keeps its actor alive; a [`Weak`] one is for a back edge, so that a
+/// circle of stations can end.
+pub trait Receiver<M>: Send + Sync + 'static {
+    /// Takes a message into the receiver's mailbox.
+    ///
+    /// # Errors
+    /// When it could not be delivered.
+    fn take(&self, message: M) -> Result<(), Undelivered>;
+}
+
+impl<M: Told> Receiver<M> for Recipient<M> {
+    fn take(&self, message: M) -> Result<(), Undelivered> {
+        self.try_send(message).map_err(undelivered)
+    }
+}
+
+impl<M: Told, A> Receiver<M> for Arc<Addr<A>>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+{
+    fn take(&self, message: M) -> Result<(), Undelivered> {
+        self.try_send(message).map_err(undelivered)
+    }
+}
+
+impl<M: Told, A> Receiver<M> for Weak<Addr<A>>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+{
+    fn take(&self, message: M) -> Result<(), Undelivered> {
+        self.upgrade().ok_or(Undelivered::Gone)?.take(message)
+    }
+}
+
+fn undelivered<M>(error: SendError<M>) -> Undelivered {
+    match error {
+        SendError::Closed(_) => Undelivered::Gone,
+        SendError::Full(_) => Undelivered::Full,
+    }
+}
+
+impl<R> Way<R> {
+    /// A way to `receiver`.
+    pub fn new(from: Station, to: Station, receiver: R) -> Arc<Self> {
+        Arc::new(Self { from, to, receiver })
+    }
+
+    /// A port for one kind of message.
+    pub fn port<M: Told>(self: &Arc<Self>) -> Port<M>
+    where
+        R: Receiver<M>,
+    {
+        Port(self.clone())
+    }
 }
 
 impl<M: Told> Port<M> {
-    /// A port that keeps its receiver alive.
+    /// A port with a way of its own, which keeps its receiver alive.
     pub fn new(from: Station, to: Station, recipient: Recipient<M>) -> Self {
-        Self { from, to, line: Line::Strong(recipient) }
-    }
-
-    /// A port that does not keep its receiver alive.
-    pub fn weak(from: Station, to: Station, recipient: &Recipient<M>) -> Self {
-        Self { from, to, line: Line::Weak(recipient.downgrade()) }
+        Way::new(from, to, recipient).port()
     }
 
     /// Tells the neighbour, and writes the flow's line.
@@ -97,43 +148,26 @@ impl<M: Told> Port<M> {
     /// # Errors
     /// When the message could not be delivered; what that means is the sender's decision.
     pub fn tell(&self, message: M) -> Result<(), Undelivered> {
-        remember(self.from, self.to, std::any::type_name::<M>());
-        write_line(self.from, self.to, Some(name_of::<M>), &message, message.words());
-        let sent = match &self.line {
-            Line::Strong(recipient) => recipient.try_send(message),
-            Line::Weak(recipient) => match recipient.upgrade() {
-                Some(recipient) => recipient.try_send(message),
-                None => return self.lost(Undelivered::Gone),
-            },
-        };
-        match sent {
-            Ok(()) => Ok(()),
-            Err(SendError::Closed(_)) => self.lost(Undelivered::Gone),
-            Err(SendError::Full(_)) => self.lost(Undelivered::Full),
-        }
+        let Way { from, to, receiver } = &*self.0;
+        remember(*from, *to, std::any::type_name::<M>());
+        write_line(*from, *to, Some(name_of::<M>), &message, message.words());
+        receiver.take(message).inspect_err(|why| {
+            witness(*from, *to, &format_args!("undelivered: {why}"), None);
+        })
     }
 
     /// Tells a neighbour that may rightly have ended: one of a conversation that is being put
     /// away, or a receiver that no longer wants the answer. The flow still shows it.
     pub fn tell_if_there(&self, message: M) {
         if self.tell(message).is_err() {
-            tracing::trace!("{} found {} gone", self.from, self.to);
+            tracing::trace!("{} found {} gone", self.0.from, self.0.to);
         }
-    }
-
-    fn lost(&self, why: Undelivered) -> Result<(), Undelivered> {
-        witness(self.from, self.to, &format_args!("undelivered: {why}"), None);
-        Err(why)
     }
 }
 
 impl<M: Told> Clone for Port<M> {
     fn clone(&self) -> Self {
-        let line = match &self.line {
-            Line::Strong(recipient) => Line::Strong(recipient.clone()),
-            Line::Weak(recipient) => Line::Weak(recipient.clone()),
-        };
-        Self { from: self.from, to: self.to, line }
+        Self(self.0.clone())
     }
 }
 
@@ -154,9 +188,17 @@ pub fn witness(from: Station, to: Station, line: &dyn fmt::Display, words: Optio
 const REMEMBERED: usize = 4_096;
 
 thread_local! {
-    /// The last messages of this thread's stations, as three words each: nothing is formatted for a
-    /// panic that does not come.
-    static RECENT: RefCell<VecDeque<(Station, Station, &'static str)>> = RefCell::default();
+    /// The last messages of this thread's stations: nothing is formatted for a panic that does not
+    /// come.
+    static RECENT: RefCell<VecDeque<Recent>> = RefCell::default();
+}
+
+/// A message, as whose conversation's and three words.
+struct Recent {
+    key: Option<ChatKey>,
+    from: &'static str,
+    to: &'static str,
+    message: &'static str,
 }
 
 fn remember(from: Station, to: Station, message: &'static str) {
@@ -164,20 +206,17 @@ fn remember(from: Station, to: Station, message: &'static str) {
         if recent.len() == REMEMBERED {
             recent.pop_front();
         }
-        recent.push_back((from, to, message));
+        recent.push_back(Recent { key: from.key.or(to.key), from: from.role, to: to.role, message });
     });
 }
 
 /// The last messages from and to the stations of a conversation, oldest first, for the report of a
 /// panic.
 pub fn recent_flow(key: ChatKey) -> String {
-    let its_own = |station: &Station| station.key == Some(key);
-    let line = |(from, to, message): &(Station, Station, &str)| {
-        format!("{} → {} {}", from.role, to.role, last_word(message))
-    };
+    let line = |Recent { from, to, message, .. }: &Recent| format!("{from} → {to} {}", last_word(message));
     RECENT.with_borrow(|recent| {
-        let lines = recent.iter().filter(|(from, to, _)| its_own(from) || its_own(to)).map(line);
-        let lines: Vec<_> = lines.collect();
+        let its_own = recent.iter().filter(|message| message.key == Some(key));
+        let lines: Vec<_> = its_own.map(line).collect();
         lines[lines.len().saturating_sub(20)..].join(", ")
     })
 }

@@ -129,7 +129,10 @@ async fn streamed(model: &ChatCompletions) -> (Vec<String>, Result<Reply, ModelE
     while let Some(piece) = pieces.next().await {
         match piece {
             Ok(Piece::Text(text)) => texts.push(text),
-            Ok(Piece::End(reply)) => return (texts, Ok(reply)),
+            Ok(Piece::End(reply)) => {
+                let content = texts.concat() + &reply.content;
+                return (texts, Ok(Reply { content, ..reply }));
+            }
             Err(error) => return (texts, Err(error)),
         }
     }

@@ -118,7 +118,7 @@ pub struct ToolSpec {
 /// A complete answer of the model, however it came.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reply {
-    /// The text, all of it; empty when there was none.
+    /// The text; empty when there was none, or when it came before, as it was written.
     pub content: String,
     /// The tools asked for, in order of their index.
     pub tool_calls: Vec<ToolCall>,

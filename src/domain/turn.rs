@@ -74,6 +74,8 @@ pub struct Turn {
     rounds: u32,
     /// Text of the running call has been shown.
     spoke: bool,
+    /// Where in the answer it begins.
+    said_from: usize,
     usage: Option<Usage>,
     /// The model was asked to go on with an answer that broke off; tools are not offered any more.
     continuing: bool,
@@ -113,17 +115,34 @@ impl Turn {
     }
 
     fn with(rules: TurnRules, messages: Vec<ChatMessage>, answer: String) -> Self {
-        Self { rules, messages, answer, rounds: 0, spoke: false, usage: None, continuing: false }
+        Self {
+            rules,
+            messages,
+            answer,
+            rounds: 0,
+            spoke: false,
+            said_from: 0,
+            usage: None,
+            continuing: false,
+        }
     }
 
     /// Takes text that the model wrote for the user; returns what to show for it.
     ///
     /// Text written before a round of tools and text written after it are two paragraphs.
     pub fn heard(&mut self, text: String) -> String {
-        let new_paragraph = !self.spoke && !self.answer.is_empty();
-        self.spoke = true;
+        let text_bytes = text.len();
+        let begins = !std::mem::replace(&mut self.spoke, true);
+        let new_paragraph = begins && !self.answer.is_empty();
         let shown = if new_paragraph { format!("\n\n{text}") } else { text };
+        if self.answer.capacity() - self.answer.len() < shown.len() {
+            // Doubled, it would be half empty, in each of many chats.
+            self.answer.reserve_exact(shown.len().max(self.answer.len() / 4));
+        }
         self.answer.push_str(&shown);
+        if begins {
+            self.said_from = self.answer.len() - text_bytes;
+        }
         shown
     }
 
@@ -150,6 +169,7 @@ impl Turn {
     /// The model is asked to go on with the answer that broke off.
     pub fn continue_answer(&mut self) -> Next {
         self.continuing = true;
+        self.said_from = self.answer.len();
         Next::Ask { streamed: true, with_tools: false }
     }
 
@@ -222,6 +242,12 @@ impl Turn {
     /// Whether the model call that is running has brought text.
     pub fn spoke(&self) -> bool {
         self.spoke
+    }
+
+    /// The text of the model call that is running.
+    pub fn said(&self) -> &str {
+        let said = self.answer.get(self.said_from..).filter(|_| self.spoke);
+        said.unwrap_or_default()
     }
 
     /// This turn's messages so far.

@@ -188,9 +188,9 @@
 //! ```
 //!
 //! **4. The wiring** is in `src/app.rs`, `Floor::open`: make the station, join it to the crew, and
-//! lead Ingress's port to it. An edge that goes with the story is `strong`; one that goes back to a
-//! station that holds this one, or that is given away for an answer, is `weak`, or the two would keep
-//! each other alive for ever.
+//! lead Ingress's port to it. The way to a station that comes later in the story is `strong`; one that goes
+//! back to a station that holds this one, or is given away for an answer, is `weak`, or the two would
+//! keep each other alive for ever.
 //!
 //! ```ignore
 //! use crate::actors::greeter::{Greeter, GreeterPorts};
@@ -198,15 +198,15 @@
 //! let greeter_at = Station::of("greeter", key);
 //! let (greeter_context, greeter) = station::<Greeter>();
 //! let ports = GreeterPorts {
-//!     user_said: strong(greeter_at, me, &conversation),
-//!     greet: strong(greeter_at, outbox_at, &outbox),
+//!     user_said: strong(greeter_at, me, &conversation).port(),
+//!     greet: strong(greeter_at, outbox_at, &outbox).port(),
 //! };
 //! crew.join("greeter", greeter_context, Greeter::new(ports));
 //!
 //! ToConversation {
 //!     crew: crew.number,
-//!     user_said: strong(INGRESS, greeter_at, &greeter),
-//!     abandon_turn: strong(INGRESS, me, &conversation),
+//!     user_said: strong(INGRESS, greeter_at, &greeter).port(),
+//!     abandon_turn: strong(INGRESS, me, &conversation).port(),
 //! }
 //! ```
 //!

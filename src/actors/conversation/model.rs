@@ -150,7 +150,9 @@ impl Conversation {
     }
 
     fn replied(&mut self, reply: Reply, streamed: bool, ctx: &mut Context<Self>) {
-        witness(MODEL, self.me(), &Replied(&reply), None);
+        let turn = self.running.as_ref().and_then(|running| running.turn.as_ref());
+        let said = if streamed { turn.map_or("", Turn::said) } else { &reply.content };
+        witness(MODEL, self.me(), &Replied { reply: &reply, said }, None);
         failpoint::reach(if streamed { "after_stream" } else { "after_first_call" });
         self.forget_call();
         if let Some(running) = &mut self.running {
@@ -189,13 +191,16 @@ impl fmt::Display for Asking<'_> {
 }
 
 /// A reply's line in the flow.
-struct Replied<'a>(&'a Reply);
+struct Replied<'a> {
+    reply: &'a Reply,
+    said: &'a str,
+}
 
 impl fmt::Display for Replied<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.tool_calls.iter().map(|call| call.function.name.as_str()).collect();
+        let names: Vec<_> = self.reply.tool_calls.iter().map(|call| call.function.name.as_str()).collect();
         match names.is_empty() {
-            true => write!(f, "replied: {}", length(&self.0.content)),
+            true => write!(f, "replied: {}", length(self.said)),
             false => write!(f, "asks for {}", names.join(", ")),
         }
     }

@@ -3,6 +3,7 @@
 use super::document::Document;
 use super::entities::{Entity, Rendered, rendered, trimmed};
 use super::glyph::{Glyph, Stop, Style};
+use super::packed::Packed;
 use super::place;
 use crate::domain::chunking::{Boundary, MESSAGE_UTF16};
 
@@ -30,14 +31,15 @@ pub struct MarkdownCutter {
     /// Where the last chunk ended in the source.
     sent_bytes: usize,
     /// What the last chunk was made of, and where the one before it ended.
-    last: (Vec<Glyph>, usize),
+    last: (Packed, usize),
 }
 
 impl MarkdownCutter {
     /// A cutter that cuts where `boundary` says: after as many characters of the rendering as a
     /// send may hold, or where a reader would.
     pub fn new(boundary: Boundary) -> Self {
-        Self { boundary, document: Document::new(), complete: false, sent_bytes: 0, last: (Vec::new(), 0) }
+        let last = (Packed::default(), 0);
+        Self { boundary, document: Document::new(), complete: false, sent_bytes: 0, last }
     }
 
     /// A cutter for the rest of an answer that begins with `source`, of which the chat has all up
@@ -115,7 +117,7 @@ impl MarkdownCutter {
     /// Takes the last chunk back: it was not sent, and the next may carry more.
     pub fn uncut(&mut self) {
         let (glyphs, sent_bytes) = std::mem::take(&mut self.last);
-        for glyph in glyphs.into_iter().rev() {
+        for glyph in glyphs.unpack().into_iter().rev() {
             self.document.out.glyphs.push_front(glyph);
         }
         self.sent_bytes = sent_bytes;
@@ -176,19 +178,22 @@ impl MarkdownCutter {
         while glyphs.front().is_some_and(|glyph| glyph.end() <= sent || glyph.ch.is_whitespace()) {
             let dropped = glyphs.pop_front();
             // It comes back with the chunk before it, should that be taken back.
-            if !self.last.0.is_empty() {
-                self.last.0.extend(dropped);
+            if let Some(dropped) = dropped.filter(|_| !self.last.0.is_empty()) {
+                self.last.0.push(dropped);
             }
         }
     }
 
     fn take(&mut self, cut: usize) -> Option<MarkdownChunk> {
         let out = &mut self.document.out;
-        let glyphs: Vec<Glyph> = out.glyphs.drain(..cut.min(out.glyphs.len())).collect();
-        let end_bytes = trimmed(&glyphs).last()?.end();
+        // What is left has room of its own: a chat that waits for words would hold that of a whole send.
+        let rest = out.glyphs.split_off(cut.min(out.glyphs.len()));
+        let mut taken = std::mem::replace(&mut out.glyphs, rest);
+        let glyphs = taken.make_contiguous();
+        let end_bytes = trimmed(glyphs).last()?.end();
         let sent_before = std::mem::replace(&mut self.sent_bytes, end_bytes);
-        let Rendered { text, entities } = rendered(&glyphs, &out.names);
-        self.last = (glyphs, sent_before);
+        let Rendered { text, entities } = rendered(glyphs, &out.names);
+        self.last = (Packed::new(glyphs), sent_before);
         Some(MarkdownChunk { text, entities, end_bytes })
     }
 

@@ -39,6 +39,7 @@ mod levels;
 mod marks;
 mod opaque;
 mod out;
+mod packed;
 mod paragraph;
 mod piece;
 mod place;

@@ -250,9 +250,12 @@ fn plain_errors(
 async fn last(
     mut pieces: impl futures::Stream<Item = Result<Piece, ModelError>> + Unpin,
 ) -> Result<Reply, ModelError> {
+    let mut content = String::new();
     while let Some(piece) = pieces.next().await {
-        if let Piece::End(reply) = piece? {
-            return Ok(reply);
+        match piece? {
+            Piece::Text(text) if content.is_empty() => content = text,
+            Piece::Text(text) => content.push_str(&text),
+            Piece::End(reply) => return Ok(Reply { content, ..reply }),
         }
     }
     Err(ModelError::Broken("the answer has no end".to_owned()))

@@ -39,7 +39,8 @@ pub struct Request {
 pub enum Piece {
     /// More text: all that one read of the connection brought. Never empty.
     Text(String),
-    /// The answer is complete: the whole of it, tool calls joined from their fragments.
+    /// The answer is complete: tool calls joined from their fragments, and all else but the text, which
+    /// came before.
     End(Reply),
 }
 

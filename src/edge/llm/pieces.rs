@@ -63,7 +63,6 @@ where
         events: EventReader::default(),
         limits,
         builder: Some(ReplyBuilder::default()),
-        shown: 0,
         tail: String::new(),
         outcome: None,
     }
@@ -80,8 +79,6 @@ struct Reader<S> {
     limits: Limits,
     /// None when the end is known.
     builder: Option<ReplyBuilder>,
-    /// How much of the builder's text has been handed on, in bytes.
-    shown: usize,
     /// Text that is still to be handed on before the outcome.
     tail: String,
     outcome: Option<Result<Reply, ModelError>>,
@@ -95,7 +92,7 @@ where
     /// Reads all that has come; the text of it, or nothing when there is nothing to wait for.
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         while let Some(builder) = &self.builder {
-            if builder.content().len() - self.shown >= MAX_PIECE_BYTES {
+            if builder.content().len() >= MAX_PIECE_BYTES {
                 return Poll::Ready(self.take_text());
             }
             if self.read_event() {
@@ -109,7 +106,7 @@ where
                 Poll::Ready(item) => self.take_bytes(item),
                 Poll::Pending => match &self.builder {
                     Some(builder) if builder.is_done() => self.close(),
-                    Some(builder) if builder.content().len() == self.shown => return Poll::Pending,
+                    Some(builder) if builder.content().is_empty() => return Poll::Pending,
                     _ => return Poll::Ready(self.take_text()),
                 },
             }
@@ -156,10 +153,7 @@ impl<S: Stream> Reader<S> {
     }
 
     fn take_text(&mut self) -> String {
-        let Some(builder) = &self.builder else { return String::new() };
-        let text = builder.content()[self.shown..].to_owned();
-        self.shown += text.len();
-        text
+        self.builder.as_mut().map(ReplyBuilder::take_content).unwrap_or_default()
     }
 
     fn close(&mut self) {
@@ -170,8 +164,8 @@ impl<S: Stream> Reader<S> {
             return self.end(Err(error));
         }
         let Some(builder) = self.builder.take() else { return };
-        let reply = builder.finish();
-        self.tail = reply.content[self.shown..].to_owned();
+        let mut reply = builder.finish();
+        self.tail = std::mem::take(&mut reply.content);
         self.outcome = Some(Ok(reply));
     }
 

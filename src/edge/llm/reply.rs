@@ -29,7 +29,10 @@ pub fn parse_reply(body: &[u8]) -> Result<Reply, ModelError> {
 /// Collects the events of one streamed answer, or the one body of a whole answer.
 #[derive(Debug, Default)]
 pub struct ReplyBuilder {
+    /// Text that was not taken yet.
     content: String,
+    /// Text that was.
+    taken_bytes: usize,
     refusal: String,
     calls: ToolCalls,
     finish_reason: Option<String>,
@@ -74,14 +77,20 @@ impl ReplyBuilder {
         of_event(data)
     }
 
-    /// The text so far. It only grows, up to [`ReplyBuilder::finish`].
+    /// The text so far, but for what was [taken](Self::take_content).
     pub fn content(&self) -> &str {
         &self.content
     }
 
+    /// Takes the text so far.
+    pub fn take_content(&mut self) -> String {
+        self.taken_bytes += self.content.len();
+        std::mem::take(&mut self.content)
+    }
+
     /// Size of text and tool calls so far, in bytes.
     pub fn bytes(&self) -> usize {
-        self.content.len() + self.refusal.len() + self.calls.bytes()
+        self.taken_bytes + self.content.len() + self.refusal.len() + self.calls.bytes()
     }
 
     /// Whether `[DONE]` was seen: nothing after it counts.
@@ -94,9 +103,10 @@ impl ReplyBuilder {
         self.done || self.whole || self.finish_reason.is_some()
     }
 
-    /// The joined answer. A refusal is its text when there is no other.
+    /// The joined answer, but for text that was taken. A refusal is its text when there is no other.
     pub fn finish(self) -> Reply {
-        let content = if self.content.is_empty() { self.refusal } else { self.content };
+        let has_text = self.taken_bytes + self.content.len() > 0;
+        let content = if has_text { self.content } else { self.refusal };
         let tool_calls = self.calls.finish();
         Reply { content, tool_calls, finish_reason: self.finish_reason, usage: self.usage }
     }

@@ -145,10 +145,12 @@ impl Play {
             if gap > 0 {
                 tokio::time::sleep(Duration::from_millis(gap)).await;
             }
-            join(&mut play.reply, &step);
             let last = match step {
                 Step::Delta(text) => return Some((Ok(Piece::Text(text)), Some(play))),
-                Step::ToolCallFragment { .. } => continue,
+                Step::ToolCallFragment { .. } => {
+                    join(&mut play.reply, &step);
+                    continue;
+                }
                 Step::Hang => std::future::pending().await,
                 Step::Error(failure) => Err(told_apart(failure)),
                 Step::Break => Err(ModelError::Broken("the connection closed before the end".into())),

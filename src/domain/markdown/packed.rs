@@ -1,0 +1,103 @@
+//! Glyphs that are not worked with, in a quarter of their room: a chat keeps those of its last send,
+//! should it be taken back, until the next.
+
+use super::glyph::{Glyph, Stop};
+
+/// Glyphs one after the other, each as three numbers: character, look, and how far its end lies behind
+/// that of the one before, with its stop. Mostly these are a byte each.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    bytes: Vec<u8>,
+    /// Where the last one ends in the source.
+    end: usize,
+}
+
+/// Bits of a number in one byte; the highest bit says that more follow (LEB128).
+const BITS: u32 = 7;
+
+impl Packed {
+    /// Packs `glyphs`.
+    pub fn new(glyphs: &[Glyph]) -> Self {
+        let mut packed = Self { bytes: Vec::with_capacity(3 * glyphs.len()), end: 0 };
+        glyphs.iter().for_each(|glyph| packed.push(*glyph));
+        packed.bytes.shrink_to_fit();
+        packed
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Adds one; none ends before the one before it.
+    pub fn push(&mut self, glyph: Glyph) {
+        let step = glyph.end().saturating_sub(self.end);
+        self.end = glyph.end();
+        self.number(u64::from(u32::from(glyph.ch)));
+        self.number(u64::from(glyph.look));
+        self.number((step as u64) << 2 | glyph.stop() as u64);
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number >> BITS > 0 {
+            self.bytes.push(number as u8 | 1 << BITS);
+            number >>= BITS;
+        }
+        self.bytes.push(number as u8);
+    }
+
+    /// The glyphs, as they were.
+    pub fn unpack(&self) -> Vec<Glyph> {
+        let mut bytes = self.bytes.iter().copied();
+        let mut end = 0;
+        std::iter::from_fn(|| {
+            let ch = char::from_u32(u32::try_from(number(&mut bytes)?).ok()?)?;
+            let look = u32::try_from(number(&mut bytes)?).ok()?;
+            let step = number(&mut bytes)?;
+            end += usize::try_from(step >> 2).ok()?;
+            let stop = [Stop::Inside, Stop::Line, Stop::Item, Stop::Block][(step & 3) as usize];
+            Some(Glyph::new(ch, end, look, stop))
+        })
+        .collect()
+    }
+}
+
+fn number(bytes: &mut impl Iterator<Item = u8>) -> Option<u64> {
+    let mut number = 0;
+    for place in 0.. {
+        let byte = bytes.next()?;
+        number |= u64::from(byte & !(1 << BITS)) << (place * BITS);
+        if byte >> BITS == 0 {
+            break;
+        }
+    }
+    Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_out_again(
+            told in prop::collection::vec((any::<char>(), 0usize..300, 0u32..400, 0usize..4), 0..50),
+            start in 0usize..1 << 29,
+        ) {
+            let mut end = start;
+            let glyphs: Vec<_> = told.into_iter().map(|(ch, step, look, stop)| {
+                end += step;
+                Glyph::new(ch, end, look, [Stop::Inside, Stop::Line, Stop::Item, Stop::Block][stop])
+            }).collect();
+            prop_assert_eq!(Packed::new(&glyphs).unpack(), glyphs);
+        }
+    }
+
+    #[test]
+    fn plain_text_takes_three_bytes_a_character() {
+        let glyphs: Vec<_> = (1..=100).map(|end| Glyph::new('x', end, 0, Stop::Inside)).collect();
+        assert_eq!(Packed::new(&glyphs).bytes.len(), 300);
+    }
+}
