@@ -144,6 +144,7 @@ impl Line {
                 return Some(Step::Call(job, call));
             }
         }
+        self.jobs.shrink_to_fit();
         None
     }
 

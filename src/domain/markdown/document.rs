@@ -128,7 +128,12 @@ impl Document {
 
     fn advance(&mut self, complete: bool) {
         while if self.within_line { self.read_text(complete) } else { self.read_head(complete) } {}
-        self.unread.drain(..self.read);
+        if self.read == self.unread.len() {
+            // Its room goes too: a chat that waits for words would hold it.
+            self.unread = String::new();
+        } else {
+            self.unread.drain(..self.read);
+        }
         self.base += self.read;
         self.read = 0;
     }
