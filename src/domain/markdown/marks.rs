@@ -47,7 +47,10 @@ pub(super) struct Marks {
 
 /// Whether a text has any marks at all.
 pub(super) fn is_plain(text: &str) -> bool {
-    !text.contains(['\\', '`', '*', '_', '~', '[', ']', '<', '&', '$', '\r', '\0'])
+    let is_mark = |byte| {
+        matches!(byte, b'\\' | b'`' | b'*' | b'_' | b'~' | b'[' | b']' | b'<' | b'&' | b'$' | b'\r' | 0)
+    };
+    !text.bytes().any(is_mark)
 }
 
 /// Looks along `text`.

@@ -22,7 +22,9 @@ pub(super) fn natural(glyphs: &[Glyph], window: usize, names: &Names) -> usize {
     let Some(seen) = glyphs.get(..=window) else { return glyphs.len() };
     let text: String = seen.iter().map(|glyph| glyph.ch).collect();
     let starts = cluster_starts(&text);
-    let cells = cells(seen, &starts, names);
+    // Without a style there is nothing to tear.
+    let has_style = seen.iter().any(|glyph| glyph.look != 0);
+    let cells = if has_style { cells(seen, &starts, names) } else { Vec::new() };
     let shared = shared(&cells);
     Place { seen, starts, cells, shared }.cut(window)
 }
@@ -39,6 +41,7 @@ fn last_third(window: usize) -> usize {
 struct Place<'a> {
     seen: &'a [Glyph],
     starts: Vec<bool>,
+    /// None where no glyph has a style.
     cells: Vec<Cell>,
     /// The attributes that all glyphs seen have in common: entities that must be cut.
     shared: [bool; ATTRIBUTES],
