@@ -81,6 +81,9 @@ pub struct Turn {
     continuing: bool,
 }
 
+/// What stands between text that was written before a round of tools and after it.
+const NEW_PARAGRAPH: &str = "\n\n";
+
 /// What the model is told to go on with an answer that broke off.
 const CONTINUE: &str = "Your answer above broke off in the middle because the connection failed. \
     Continue it from exactly the character where it stops: repeat nothing, add no remark, \
@@ -132,9 +135,10 @@ impl Turn {
     /// Text written before a round of tools and text written after it are two paragraphs.
     pub fn heard(&mut self, text: String) -> String {
         let text_bytes = text.len();
-        let begins = !std::mem::replace(&mut self.spoke, true);
-        let new_paragraph = begins && !self.answer.is_empty();
-        let shown = if new_paragraph { format!("\n\n{text}") } else { text };
+        let begins = !self.spoke;
+        let new_paragraph = self.next_is_a_paragraph();
+        self.spoke = true;
+        let shown = if new_paragraph { format!("{NEW_PARAGRAPH}{text}") } else { text };
         if self.answer.capacity() - self.answer.len() < shown.len() {
             // Doubled, it would be half empty, in each of many chats.
             self.answer.reserve_exact(shown.len().max(self.answer.len() / 4));
@@ -144,6 +148,15 @@ impl Turn {
             self.said_from = self.answer.len() - text_bytes;
         }
         shown
+    }
+
+    fn next_is_a_paragraph(&self) -> bool {
+        !self.spoke && !self.answer.is_empty()
+    }
+
+    /// Where in the answer, in bytes, the next text will stand.
+    pub fn next_from(&self) -> usize {
+        self.answer.len() + if self.next_is_a_paragraph() { NEW_PARAGRAPH.len() } else { 0 }
     }
 
     /// Takes the end of a model call.

@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, yield_now};
 
 use super::Conversation;
 use crate::domain::ids::TurnId;
+use crate::domain::turn::Turn;
 use crate::edge::llm::{ModelError, Piece, Pieces};
 
 /// How a call was asked for.
@@ -45,13 +46,9 @@ impl Message for Broken {
     type Result = ();
 }
 
-/// How much of an answer is there and how much of it has been cut, in bytes: what lies between is what
-/// the Chunker can make a send of. The Conversation and its listener both know it.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    pub heard_bytes: Cell<usize>,
-    pub cut_bytes: Cell<usize>,
-}
+/// How much of an answer has been cut, in bytes: what is there behind it is what the Chunker can make a
+/// send of. The Conversation tells its listener so.
+pub(super) type CutBytes = Rc<Cell<usize>>;
 
 /// What a turn is waiting for.
 pub(super) enum Work {
@@ -84,14 +81,24 @@ pub(super) struct Listener(AbortHandle);
 /// While a send is on its way, words are handed on when there are so many, though more may have come.
 const MOST_HELD_BYTES: usize = 128;
 
+/// How much was cut is looked at when so much has come, not with each delta: mostly nothing has changed, and
+/// it has left the caches.
+const LOOK_BYTES: usize = 64;
+
 /// Words that are kept until they are enough, and to whom they then go.
 struct Ear {
     me: WeakAddr<Conversation>,
     turn: TurnId,
     call: u32,
     asked: Asked,
-    progress: Rc<Progress>,
+    cut_bytes: CutBytes,
     least_bytes: usize,
+    /// How much of the answer is there.
+    heard_bytes: usize,
+    /// How much must be there for a send, by the last look at how much was cut.
+    enough_bytes: usize,
+    /// How much must be there for the next look.
+    look_bytes: usize,
     held: String,
     spoke: bool,
 }
@@ -109,7 +116,7 @@ impl Ear {
     }
 
     async fn next(&mut self, pieces: &mut Pieces) -> Option<Result<Piece, ModelError>> {
-        if !self.held.is_empty() && self.missing_bytes() == 0 {
+        if !self.held.is_empty() && self.is_enough() {
             if let Poll::Ready(piece) = poll!(pieces.next()) {
                 return piece;
             }
@@ -123,9 +130,13 @@ impl Ear {
         pieces.next().await
     }
 
-    /// Bytes until a send can be made: a character has at least one.
-    fn missing_bytes(&self) -> usize {
-        (self.progress.cut_bytes.get() + self.least_bytes).saturating_sub(self.progress.heard_bytes.get())
+    /// Whether a send can be made: a character has at least one byte.
+    fn is_enough(&mut self) -> bool {
+        if self.heard_bytes >= self.look_bytes {
+            self.enough_bytes = self.cut_bytes.get() + self.least_bytes;
+            self.look_bytes = self.enough_bytes.min(self.heard_bytes + LOOK_BYTES);
+        }
+        self.heard_bytes >= self.enough_bytes
     }
 
     fn hear(&mut self, piece: Result<Piece, ModelError>) {
@@ -133,17 +144,19 @@ impl Ear {
             self.hand_on();
             return self.tell(piece);
         };
-        let was_missing = self.missing_bytes() > 0;
-        self.progress.heard_bytes.set(self.progress.heard_bytes.get() + text.len());
+        let was_enough = self.is_enough();
+        self.heard_bytes += text.len();
+        let is_enough = self.is_enough();
         if self.held.is_empty() {
             self.held = text;
         } else {
-            self.held.reserve(text.len().max(self.missing_bytes()));
+            let missing_bytes = self.enough_bytes.saturating_sub(self.heard_bytes);
+            self.held.reserve(text.len().max(missing_bytes));
             self.held.push_str(&text);
         }
         // What makes a send goes at once, what comes while that is on its way together.
-        let is_enough = was_missing || self.held.len() >= MOST_HELD_BYTES;
-        if !self.spoke || self.missing_bytes() == 0 && is_enough {
+        let goes_on = is_enough && (!was_enough || self.held.len() >= MOST_HELD_BYTES);
+        if !self.spoke || goes_on {
             self.hand_on();
         }
     }
@@ -169,14 +182,18 @@ impl Conversation {
         let least_bytes = self.settings.hold_bytes;
         let Some(running) = &mut self.running else { return };
         running.calls += 1;
-        let (turn, call, progress) = (running.stored.id, running.calls, running.progress.clone());
+        let (turn, call, cut_bytes) = (running.stored.id, running.calls, running.cut_bytes.clone());
+        let heard_bytes = running.turn.as_ref().map_or(0, Turn::next_from);
         let ear = Ear {
             me: me.clone(),
             turn,
             call,
             asked,
-            progress,
+            cut_bytes,
             least_bytes,
+            heard_bytes,
+            enough_bytes: 0,
+            look_bytes: 0,
             held: String::new(),
             spoke: false,
         };

@@ -324,7 +324,7 @@ impl Handler<AttemptFailed> for Conversation {
     fn handle(&mut self, AttemptFailed { turn }: AttemptFailed, _: &mut Context<Self>) {
         if let Some(running) = self.running.as_mut().filter(|running| running.stored.id == turn) {
             running.forget_attempt();
-            running.progress.cut_bytes.set(running.shown_bytes());
+            running.cut_bytes.set(running.shown_bytes());
             self.save_ledger();
         }
     }

@@ -145,7 +145,6 @@ impl Conversation {
             running.timings.first_delta_ms = Some(since_ms);
         }
         let delta = DeltaArrived { turn: running.stored.id, text: turn.heard(text) };
-        running.progress.heard_bytes.set(turn.answer().len());
         self.ports.delta_arrived.tell_if_there(delta);
     }
 

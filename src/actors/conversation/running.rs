@@ -5,7 +5,7 @@ use std::rc::Rc;
 use actix::Actor;
 
 use super::Conversation;
-use super::listening::{Progress, Work};
+use super::listening::{CutBytes, Work};
 use crate::domain::chat::ChatMessage;
 use crate::domain::line::Uncertain;
 use crate::domain::record::{Answer, Kind, Ledger, Part, State, StoredTurn, Timings};
@@ -20,7 +20,7 @@ pub(super) struct Running {
     pub call: Option<Work>,
     /// Calls of the model so far.
     pub calls: u32,
-    pub progress: Rc<Progress>,
+    pub cut_bytes: CutBytes,
     /// When the model was first asked, in milliseconds since 1970.
     pub asked_at_ms: Option<i64>,
     pub failures: Failures,
@@ -71,7 +71,7 @@ impl Running {
             turn: None,
             call: None,
             calls: 0,
-            progress: Rc::default(),
+            cut_bytes: Rc::default(),
             asked_at_ms: None,
             failures: Failures::default(),
             cut_into: None,
@@ -132,7 +132,7 @@ impl Running {
 
     /// A part is about to be sent.
     pub fn attempted(&mut self, part: Part) {
-        self.progress.cut_bytes.set(part.end_bytes);
+        self.cut_bytes.set(part.end_bytes);
         self.forget_attempt();
         self.delivery.push(part);
         self.attempting = true;

@@ -63,7 +63,7 @@ struct Inner {
     key: Secret,
     model: String,
     temperature: Option<f64>,
-    limits: Limits,
+    limits: Arc<Limits>,
     connect_timeout: Duration,
     /// The provider has refused `stream_options` before.
     plain_streams: AtomicBool,
@@ -91,7 +91,7 @@ impl ChatCompletions {
             key: Secret(api_key),
             model: settings.model,
             temperature: settings.temperature,
-            limits,
+            limits: Arc::new(limits),
             connect_timeout: settings.connect_timeout,
             plain_streams: AtomicBool::new(false),
         })))
@@ -113,7 +113,7 @@ impl Model for ChatCompletions {
             let started = Instant::now();
             let response = inner.in_time(started, inner.send_stream(&request)).await;
             let response = response.map_err(|error| inner.hide_key(error))?;
-            let pieces = pieces_since(started, plain_errors(response), inner.limits);
+            let pieces = pieces_since(started, plain_errors(response), inner.limits.clone());
             Ok(pieces.map_err(move |error| inner.hide_key(error)).boxed())
         })
     }
@@ -124,7 +124,7 @@ impl Inner {
         let started = Instant::now();
         let whole = async {
             let response = self.send(request, Delivery::Whole).await?;
-            let pieces = pieces_since(started, plain_errors(response), self.limits);
+            let pieces = pieces_since(started, plain_errors(response), self.limits.clone());
             last(pieces).await
         };
         self.in_time(started, whole).await

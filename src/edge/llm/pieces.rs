@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::pin::Pin;
 use std::str::Utf8Error;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -41,14 +42,14 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send + 'static,
     E: Error + 'static,
 {
-    pieces_since(Instant::now(), bytes, limits).boxed()
+    pieces_since(Instant::now(), bytes, Arc::new(limits)).boxed()
 }
 
 /// Like [`pieces`], for a request that began at `started`.
 pub(super) fn pieces_since<S, E>(
     started: Instant,
     bytes: S,
-    limits: Limits,
+    limits: Arc<Limits>,
 ) -> impl Stream<Item = Result<Piece, ModelError>> + Unpin + Send + use<S, E>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
@@ -62,12 +63,11 @@ where
         unread: Bytes::new(),
         events: EventReader::default(),
         limits,
-        builder: Some(ReplyBuilder::default()),
-        tail: String::new(),
-        outcome: None,
+        state: State::Reading(ReplyBuilder::default()),
     }
 }
 
+/// Kept small: of each chat that streams, it is read with every delta, and has left the caches before.
 struct Reader<S> {
     watch: Watch<S>,
     wire: Wire,
@@ -76,12 +76,19 @@ struct Reader<S> {
     /// What has come and was not read yet.
     unread: Bytes,
     events: EventReader,
-    limits: Limits,
-    /// None when the end is known.
-    builder: Option<ReplyBuilder>,
-    /// Text that is still to be handed on before the outcome.
-    tail: String,
-    outcome: Option<Result<Reply, ModelError>>,
+    limits: Arc<Limits>,
+    state: State,
+}
+
+enum State {
+    Reading(ReplyBuilder),
+    /// The end is known.
+    Ended {
+        /// Text that is still to be handed on before it.
+        tail: String,
+        /// None when it was handed on.
+        outcome: Option<Result<Reply, ModelError>>,
+    },
 }
 
 impl<S, E> Reader<S>
@@ -91,7 +98,7 @@ where
 {
     /// Reads all that has come; the text of it, or nothing when there is nothing to wait for.
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<String> {
-        while let Some(builder) = &self.builder {
+        while let State::Reading(builder) = &self.state {
             if builder.content().len() >= MAX_PIECE_BYTES {
                 return Poll::Ready(self.take_text());
             }
@@ -104,14 +111,14 @@ where
             }
             match self.watch.poll_next_unpin(cx) {
                 Poll::Ready(item) => self.take_bytes(item),
-                Poll::Pending => match &self.builder {
-                    Some(builder) if builder.is_done() => self.close(),
-                    Some(builder) if builder.content().is_empty() => return Poll::Pending,
+                Poll::Pending => match &self.state {
+                    State::Reading(builder) if builder.is_done() => self.close(),
+                    State::Reading(builder) if builder.content().is_empty() => return Poll::Pending,
                     _ => return Poll::Ready(self.take_text()),
                 },
             }
         }
-        Poll::Ready(std::mem::take(&mut self.tail))
+        Poll::Ready(self.take_text())
     }
 
     fn take_bytes(&mut self, item: Option<Result<Result<Bytes, E>, Silence>>) {
@@ -135,7 +142,7 @@ where
 impl<S: Stream> Reader<S> {
     /// Takes the next event of what has come, if there is one in full.
     fn read_event(&mut self) -> bool {
-        let Self { unread, events, builder: Some(builder), .. } = self else { return false };
+        let Self { unread, events, state: State::Reading(builder), .. } = self else { return false };
         let mut rest = &unread[..];
         let Some(event) = events.next(&mut rest) else {
             *unread = Bytes::new();
@@ -153,34 +160,34 @@ impl<S: Stream> Reader<S> {
     }
 
     fn take_text(&mut self) -> String {
-        self.builder.as_mut().map(ReplyBuilder::take_content).unwrap_or_default()
+        match &mut self.state {
+            State::Reading(builder) => builder.take_content(),
+            State::Ended { tail, .. } => std::mem::take(tail),
+        }
     }
 
     fn close(&mut self) {
-        let Some(builder) = self.builder.as_ref() else { return };
+        let State::Reading(builder) = &mut self.state else { return };
         if !builder.is_complete() {
             let error =
                 ModelError::Broken("the stream ended early: no finish_reason and no [DONE] came".to_owned());
             return self.end(Err(error));
         }
-        let Some(builder) = self.builder.take() else { return };
-        let mut reply = builder.finish();
-        self.tail = std::mem::take(&mut reply.content);
-        self.outcome = Some(Ok(reply));
+        let mut reply = std::mem::take(builder).finish();
+        let tail = std::mem::take(&mut reply.content);
+        self.state = State::Ended { tail, outcome: Some(Ok(reply)) };
     }
 
     /// Something went wrong, which changes nothing in an answer that is complete.
     fn fail(&mut self, error: ModelError) {
-        match &self.builder {
-            Some(builder) if builder.is_done() => self.close(),
+        match &self.state {
+            State::Reading(builder) if builder.is_done() => self.close(),
             _ => self.end(Err(error)),
         }
     }
 
     fn end(&mut self, outcome: Result<Reply, ModelError>) {
-        self.tail = self.take_text();
-        self.builder = None;
-        self.outcome = Some(outcome);
+        self.state = State::Ended { tail: self.take_text(), outcome: Some(outcome) };
     }
 }
 
@@ -229,7 +236,8 @@ where
         if !text.is_empty() {
             return Poll::Ready(Some(Ok(Piece::Text(text))));
         }
-        Poll::Ready(self.outcome.take().map(|outcome| outcome.map(Piece::End)))
+        let State::Ended { outcome, .. } = &mut self.state else { return Poll::Ready(None) };
+        Poll::Ready(outcome.take().map(|outcome| outcome.map(Piece::End)))
     }
 }
 

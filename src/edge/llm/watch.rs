@@ -34,8 +34,8 @@ pub struct Patience {
 /// There is one timer for all items, and none as long as the stream is never waited for.
 pub struct Watch<S> {
     inner: S,
-    patience: Patience,
-    started: Instant,
+    first_deadline: Instant,
+    idle: Duration,
     /// When the stream was last waited for after something had come.
     last: Option<Instant>,
     item: bool,
@@ -85,7 +85,16 @@ impl Alarm {
 impl<S> Watch<S> {
     /// Watches `inner`; the first event is due `patience.first` after `started`.
     pub fn new(inner: S, started: Instant, patience: Patience) -> Self {
-        Self { inner, patience, started, last: None, item: false, event: false, alarm: None }
+        let first_deadline = after(started, patience.first);
+        Self {
+            inner,
+            first_deadline,
+            idle: patience.idle,
+            last: None,
+            item: false,
+            event: false,
+            alarm: None,
+        }
     }
 
     /// What has come holds an event.
@@ -100,8 +109,8 @@ impl<S> Watch<S> {
             self.last = Some(now);
         }
         let (deadline, silence) = match self.last {
-            Some(last) => (after(last, self.patience.idle), Silence::Between),
-            None => (after(self.started, self.patience.first), Silence::BeforeFirst),
+            Some(last) => (after(last, self.idle), Silence::Between),
+            None => (self.first_deadline, Silence::BeforeFirst),
         };
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(deadline));
         if alarm.is_set(deadline, now, cx) {
