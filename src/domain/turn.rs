@@ -358,6 +358,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_call_says_is_told_from_what_was_said_before() {
+        let (mut turn, _) = Turn::begin(RULES, "hi");
+        assert_eq!((turn.next_from(), turn.said()), (0, ""));
+        turn.heard("let me ".into());
+        turn.heard("see".into());
+        assert_eq!((turn.next_from(), turn.said()), (10, "let me see"));
+        turn.replied(tools(""));
+        assert_eq!((turn.next_from(), turn.said()), (12, ""));
+        assert_eq!(turn.heard("well".into()), "\n\nwell");
+        assert_eq!((turn.next_from(), turn.said()), (16, "well"));
+        turn.continue_answer();
+        turn.heard(", then".into());
+        assert_eq!((turn.said(), turn.answer()), (", then", "let me see\n\nwell, then"));
+    }
+
+    #[test]
     fn tools_then_a_streamed_answer_until_the_rounds_are_used_up() {
         let (mut turn, _) = Turn::begin(RULES, "hi");
         assert!(matches!(turn.replied(tools("let me see")), Next::RunTools(calls) if calls.len() == 1));
