@@ -13,12 +13,13 @@ use crate::port::length;
 /// Between repeated calls that fail, at most.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-pub(super) fn growing_waits() -> ExponentialBackoff {
-    ExponentialBuilder::default()
+pub(super) fn growing_waits() -> Box<ExponentialBackoff> {
+    let waits = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(LONGEST_WAIT)
         .without_max_times()
-        .build()
+        .build();
+    Box::new(waits)
 }
 
 pub(super) fn make(api: &dyn BotApi, to: ChatKey, call: Call) -> Called<Option<i64>> {

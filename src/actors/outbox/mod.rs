@@ -227,11 +227,7 @@ impl Outbox {
                 self.line.failed(job, true, &error.to_string())
             }
             _ if error.is_passing() => {
-                let wait = self
-                    .waits
-                    .get_or_insert_with(|| Box::new(growing_waits()))
-                    .next()
-                    .unwrap_or(LONGEST_WAIT);
+                let wait = self.waits.get_or_insert_with(growing_waits).next().unwrap_or(LONGEST_WAIT);
                 tracing::warn!(chat = %self.to, "telegram call failed, trying again in {wait:?}: {error}");
                 if job.task != Task::Clear || !self.line.has_text_first() {
                     self.wait(wait, ctx);

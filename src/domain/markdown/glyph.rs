@@ -50,6 +50,21 @@ pub(super) enum Stop {
     Block,
 }
 
+/// Bits of a [`Stop`].
+pub(super) const STOP_BITS: u32 = 2;
+
+impl Stop {
+    /// The one whose number the lowest bits are.
+    pub fn from_bits(bits: u32) -> Self {
+        match bits & ((1 << STOP_BITS) - 1) {
+            0 => Self::Inside,
+            1 => Self::Line,
+            2 => Self::Item,
+            _ => Self::Block,
+        }
+    }
+}
+
 /// One character of the rendered answer. Kept small: every chat that streams holds hundreds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Glyph {
@@ -59,9 +74,6 @@ pub(super) struct Glyph {
     /// Where it ends in the source, and in the lowest bits what kind of place it is.
     end_and_stop: u32,
 }
-
-/// Bits of a [`Stop`].
-const STOP_BITS: u32 = 2;
 
 impl Glyph {
     /// A character that is told in full at `end`.
@@ -78,12 +90,7 @@ impl Glyph {
 
     /// How good a place for a cut is before it.
     pub fn stop(self) -> Stop {
-        match self.end_and_stop & ((1 << STOP_BITS) - 1) {
-            0 => Stop::Inside,
-            1 => Stop::Line,
-            2 => Stop::Item,
-            _ => Stop::Block,
-        }
+        Stop::from_bits(self.end_and_stop)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Glyphs that are not worked with, in a sixth of their room: a chat keeps those of its last send,
 //! should it be taken back, until the next.
 
-use super::glyph::{Glyph, Stop};
+use super::glyph::{Glyph, STOP_BITS, Stop};
 
 /// Glyphs one after the other, each as two numbers or three: its character; how far its end lies behind
 /// that of the one before, its stop, and whether it looks like that one; else its look. Mostly these
@@ -37,7 +37,7 @@ impl Packed {
         let step = glyph.end().saturating_sub(self.end) as u64;
         let looks_other = glyph.look != self.look;
         self.number(u64::from(u32::from(glyph.ch)));
-        self.number(step << 3 | (glyph.stop() as u64) << 1 | u64::from(looks_other));
+        self.number(step << (1 + STOP_BITS) | (glyph.stop() as u64) << 1 | u64::from(looks_other));
         if looks_other {
             self.number(u64::from(glyph.look));
         }
@@ -59,11 +59,11 @@ impl Packed {
         std::iter::from_fn(|| {
             let ch = char::from_u32(u32::try_from(number(&mut bytes)?).ok()?)?;
             let step = number(&mut bytes)?;
-            end += usize::try_from(step >> 3).ok()?;
+            end += usize::try_from(step >> (1 + STOP_BITS)).ok()?;
             if step & 1 == 1 {
                 look = u32::try_from(number(&mut bytes)?).ok()?;
             }
-            let stop = [Stop::Inside, Stop::Line, Stop::Item, Stop::Block][(step >> 1 & 3) as usize];
+            let stop = Stop::from_bits((step >> 1) as u32);
             Some(Glyph::new(ch, end, look, stop))
         })
         .collect()
@@ -91,13 +91,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_packed_comes_out_again(
-            told in prop::collection::vec((any::<char>(), 0usize..300, prop_oneof![0u32..2, 0u32..400], 0usize..4), 0..50),
+            told in prop::collection::vec((any::<char>(), 0usize..300, prop_oneof![0u32..2, 0u32..400], 0u32..4), 0..50),
             start in 0usize..1 << 29,
         ) {
             let mut end = start;
             let glyphs: Vec<_> = told.into_iter().map(|(ch, step, look, stop)| {
                 end += step;
-                Glyph::new(ch, end, look, [Stop::Inside, Stop::Line, Stop::Item, Stop::Block][stop])
+                Glyph::new(ch, end, look, Stop::from_bits(stop))
             }).collect();
             prop_assert_eq!(Packed::new(&glyphs).unpack(), glyphs);
         }
