@@ -6,6 +6,7 @@ pub mod chat;
 pub mod chunking;
 pub mod commands;
 pub mod cutting;
+pub mod held;
 pub mod history;
 pub mod ids;
 pub mod line;

@@ -2,19 +2,21 @@
 //! only when something can be made of them. A delta wakes nobody else.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
 use std::task::Poll;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, WeakAddr};
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, poll};
+use futures::{FutureExt, poll};
 use tokio::task::{AbortHandle, yield_now};
 
 use super::Conversation;
+use crate::domain::held::HeldText;
 use crate::domain::ids::TurnId;
 use crate::domain::turn::Turn;
-use crate::edge::llm::{ModelError, Piece, Pieces};
+use crate::edge::llm::{Answer, ModelError, More, Piece, Pieces};
 
 /// How a call was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -78,93 +80,63 @@ impl Drop for Listener {
 /// Dropped, it ends the listening: with the call, the turn or the Conversation.
 pub(super) struct Listener(AbortHandle);
 
-/// While a send is on its way, words are handed on when there are so many, though more may have come.
-const MOST_HELD_BYTES: usize = 128;
-
-/// How much was cut is looked at when so much has come, not with each delta: mostly nothing has changed, and
-/// it has left the caches.
-const LOOK_BYTES: usize = 64;
-
-/// Words that are kept until they are enough, and to whom they then go.
+/// Reads one answer of the model, and tells the Conversation what can be made use of.
 struct Ear {
     me: WeakAddr<Conversation>,
     turn: TurnId,
     call: u32,
     asked: Asked,
     cut_bytes: CutBytes,
-    least_bytes: usize,
-    /// How much of the answer is there.
-    heard_bytes: usize,
-    /// How much must be there for a send, by the last look at how much was cut.
-    enough_bytes: usize,
-    /// How much must be there for the next look.
-    look_bytes: usize,
-    held: String,
-    spoke: bool,
+    held: HeldText,
 }
 
 impl Ear {
     /// Hears the answer to its end.
     async fn listen(mut self, pieces: Coming) {
-        let mut pieces = match pieces.await {
-            Ok(pieces) => pieces,
-            Err(error) => return self.hear(Err(error)),
+        let mut answer = match pieces.await {
+            Ok(answer) => answer,
+            Err(error) => return self.tell(Err(error)),
         };
-        while let Some(piece) = self.next(&mut pieces).await {
-            self.hear(piece);
+        while let Some(more) = self.next(&mut answer).await {
+            match more {
+                Ok(More::Text) => {
+                    if self.held.grew(&self.cut_bytes) {
+                        self.hand_on();
+                    }
+                }
+                Ok(More::End(reply)) => {
+                    self.hand_on();
+                    self.tell(Ok(Piece::End(reply)));
+                }
+                Err(error) => {
+                    self.hand_on();
+                    self.tell(Err(error));
+                }
+            }
         }
     }
 
-    async fn next(&mut self, pieces: &mut Pieces) -> Option<Result<Piece, ModelError>> {
-        if !self.held.is_empty() && self.is_enough() {
-            if let Poll::Ready(piece) = poll!(pieces.next()) {
-                return piece;
+    async fn next(&mut self, answer: &mut Pieces) -> Option<Result<More, ModelError>> {
+        if self.held.is_due(&self.cut_bytes) {
+            if let Poll::Ready(more) = poll!(self.more(answer)) {
+                return more;
             }
             // The connection's task may have more that it could not hand on yet.
             yield_now().await;
-            if let Poll::Ready(piece) = poll!(pieces.next()) {
-                return piece;
+            if let Poll::Ready(more) = poll!(self.more(answer)) {
+                return more;
             }
             self.hand_on();
         }
-        pieces.next().await
+        self.more(answer).await
     }
 
-    /// Whether a send can be made: a character has at least one byte.
-    fn is_enough(&mut self) -> bool {
-        if self.heard_bytes >= self.look_bytes {
-            self.enough_bytes = self.cut_bytes.get() + self.least_bytes;
-            self.look_bytes = self.enough_bytes.min(self.heard_bytes + LOOK_BYTES);
-        }
-        self.heard_bytes >= self.enough_bytes
-    }
-
-    fn hear(&mut self, piece: Result<Piece, ModelError>) {
-        let Ok(Piece::Text(text)) = piece else {
-            self.hand_on();
-            return self.tell(piece);
-        };
-        let was_enough = self.is_enough();
-        self.heard_bytes += text.len();
-        let is_enough = self.is_enough();
-        if self.held.is_empty() {
-            self.held = text;
-        } else {
-            let missing_bytes = self.enough_bytes.saturating_sub(self.heard_bytes);
-            self.held.reserve(text.len().max(missing_bytes));
-            self.held.push_str(&text);
-        }
-        // What makes a send goes at once, what comes while that is on its way together.
-        let goes_on = is_enough && (!was_enough || self.held.len() >= MOST_HELD_BYTES);
-        if !self.spoke || goes_on {
-            self.hand_on();
-        }
+    fn more(&mut self, answer: &mut Pieces) -> impl Future<Output = Option<Result<More, ModelError>>> {
+        poll_fn(|cx| answer.poll_more(cx, self.held.text()))
     }
 
     fn hand_on(&mut self) {
-        if !self.held.is_empty() {
-            self.spoke = true;
-            let text = std::mem::take(&mut self.held);
+        if let Some(text) = self.held.take() {
             self.tell(Ok(Piece::Text(text)));
         }
     }
@@ -179,24 +151,12 @@ impl Ear {
 impl Conversation {
     pub(super) fn listen(&mut self, pieces: Coming, asked: Asked, ctx: &Context<Self>) {
         let me = ctx.address().downgrade();
-        let least_bytes = self.settings.hold_bytes;
         let Some(running) = &mut self.running else { return };
         running.calls += 1;
         let (turn, call, cut_bytes) = (running.stored.id, running.calls, running.cut_bytes.clone());
-        let heard_bytes = running.turn.as_ref().map_or(0, Turn::next_from);
-        let ear = Ear {
-            me: me.clone(),
-            turn,
-            call,
-            asked,
-            cut_bytes,
-            least_bytes,
-            heard_bytes,
-            enough_bytes: 0,
-            look_bytes: 0,
-            held: String::new(),
-            spoke: false,
-        };
+        let come_bytes = running.turn.as_ref().map_or(0, Turn::next_from);
+        let held = HeldText::new(self.settings.hold_bytes, come_bytes);
+        let ear = Ear { me: me.clone(), turn, call, asked, cut_bytes, held };
         let task = tokio::task::spawn_local(async move {
             // A panic here is one of this chat's, and goes the way of all of them.
             if let Err(panic) = AssertUnwindSafe(ear.listen(pieces)).catch_unwind().await {

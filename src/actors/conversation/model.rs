@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::Context;
-use futures::{FutureExt, StreamExt, TryFutureExt, future};
+use futures::{FutureExt, TryFutureExt, future};
 
 use super::Conversation;
 use super::listening::{Asked, Coming};
@@ -13,7 +13,7 @@ use crate::domain::commands;
 use crate::domain::ids::TurnId;
 use crate::domain::record::{Kind, State};
 use crate::domain::turn::{Failure, Next, Turn};
-use crate::edge::llm::{ModelError, Piece, Request};
+use crate::edge::llm::{ModelError, Piece, Pieces, Request};
 use crate::failpoint;
 use crate::messages::{AnswerEnded, AnswerResumed, DeltaArrived};
 use crate::port::{Station, length, witness};
@@ -93,7 +93,7 @@ impl Conversation {
             model.stream(request)
         } else {
             let whole = model.complete(request).map_ok(Piece::End);
-            future::ready(Ok(whole.into_stream().boxed())).boxed()
+            future::ready(Ok(Pieces::of(whole.into_stream()))).boxed()
         };
         if let Some(running) = &mut self.running {
             running.asked_at_ms.get_or_insert(now_ms);

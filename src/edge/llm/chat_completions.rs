@@ -1,9 +1,10 @@
 //! The Chat Completions client: [`Model`] over HTTP.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use super::request::{Delivery, body};
 use super::retry_after::retry_after;
 use super::secret::Secret;
 use super::wire::causes;
-use super::{Model, ModelError, Piece, Pieces, Request};
+use super::{Answer, Model, ModelError, More, Pieces, Request};
 use crate::domain::chat::Reply;
 use crate::edge::redirect;
 
@@ -113,8 +114,8 @@ impl Model for ChatCompletions {
             let started = Instant::now();
             let response = inner.in_time(started, inner.send_stream(&request)).await;
             let response = response.map_err(|error| inner.hide_key(error))?;
-            let pieces = pieces_since(started, plain_errors(response), inner.limits.clone());
-            Ok(pieces.map_err(move |error| inner.hide_key(error)).boxed())
+            let answer = pieces_since(started, plain_errors(response), inner.limits.clone());
+            Ok(Pieces::new(WithoutKey { answer, inner }))
         })
     }
 }
@@ -122,12 +123,11 @@ impl Model for ChatCompletions {
 impl Inner {
     async fn complete(&self, request: &Request) -> Result<Reply, ModelError> {
         let started = Instant::now();
-        let whole = async {
+        let reply = async {
             let response = self.send(request, Delivery::Whole).await?;
-            let pieces = pieces_since(started, plain_errors(response), self.limits.clone());
-            last(pieces).await
+            whole(pieces_since(started, plain_errors(response), self.limits.clone())).await
         };
-        self.in_time(started, whole).await
+        self.in_time(started, reply).await
     }
 
     async fn in_time<T>(
@@ -247,18 +247,31 @@ fn plain_errors(
     response.bytes_stream().map_err(reqwest::Error::without_url)
 }
 
-async fn last(
-    mut pieces: impl futures::Stream<Item = Result<Piece, ModelError>> + Unpin,
-) -> Result<Reply, ModelError> {
+async fn whole(mut answer: impl Answer) -> Result<Reply, ModelError> {
     let mut content = String::new();
-    while let Some(piece) = pieces.next().await {
-        match piece? {
-            Piece::Text(text) if content.is_empty() => content = text,
-            Piece::Text(text) => content.push_str(&text),
-            Piece::End(reply) => return Ok(Reply { content, ..reply }),
+    while let Some(more) = poll_fn(|cx| answer.poll_more(cx, &mut content)).await {
+        if let More::End(reply) = more? {
+            return Ok(Reply { content, ..reply });
         }
     }
     Err(ModelError::Broken("the answer has no end".to_owned()))
+}
+
+/// An answer whose errors don't tell the key.
+struct WithoutKey<A> {
+    answer: A,
+    inner: Arc<Inner>,
+}
+
+impl<A: Answer> Answer for WithoutKey<A> {
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        text: &mut String,
+    ) -> Poll<Option<Result<More, ModelError>>> {
+        let more = ready!(self.answer.poll_more(cx, text));
+        Poll::Ready(more.map(|more| more.map_err(|error| self.inner.hide_key(error))))
+    }
 }
 
 /// The address of the call: `base_url` with `chat/completions` at the end of its path.

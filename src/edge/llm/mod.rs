@@ -16,10 +16,12 @@ mod tool_calls;
 pub mod watch;
 mod wire;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
 
 use crate::domain::chat::{ChatMessage, Reply, ToolSpec};
 
@@ -44,8 +46,88 @@ pub enum Piece {
     End(Reply),
 }
 
+/// What a look at a streamed answer has found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum More {
+    /// Text, which is where it was to be put.
+    Text,
+    /// What [`Piece::End`] has.
+    End(Reply),
+}
+
+/// A streamed answer as it comes. After an error or [`More::End`] it ends.
+pub trait Answer: Send {
+    /// Puts the text that has come at the end of `text`: a delta needs no room of its own.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        text: &mut String,
+    ) -> Poll<Option<Result<More, ModelError>>>;
+}
+
 /// The pieces of a streamed answer. After an error or [`Piece::End`] it ends.
-pub type Pieces = BoxStream<'static, Result<Piece, ModelError>>;
+pub struct Pieces(Box<dyn Answer>);
+
+impl Pieces {
+    /// The pieces of `answer`.
+    pub fn new(answer: impl Answer + 'static) -> Self {
+        Self(Box::new(answer))
+    }
+
+    /// Pieces that are there one by one.
+    pub fn of(pieces: impl Stream<Item = Result<Piece, ModelError>> + Unpin + Send + 'static) -> Self {
+        Self::new(OneByOne(pieces))
+    }
+}
+
+impl Answer for Pieces {
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        text: &mut String,
+    ) -> Poll<Option<Result<More, ModelError>>> {
+        self.0.poll_more(cx, text)
+    }
+}
+
+impl Stream for Pieces {
+    type Item = Result<Piece, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut text = String::new();
+        let more = ready!(self.poll_more(cx, &mut text));
+        Poll::Ready(more.map(|more| {
+            more.map(|more| match more {
+                More::Text => Piece::Text(text),
+                More::End(reply) => Piece::End(reply),
+            })
+        }))
+    }
+}
+
+struct OneByOne<S>(S);
+
+impl<S> Answer for OneByOne<S>
+where
+    S: Stream<Item = Result<Piece, ModelError>> + Unpin + Send,
+{
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        text: &mut String,
+    ) -> Poll<Option<Result<More, ModelError>>> {
+        let piece = ready!(self.0.poll_next_unpin(cx));
+        Poll::Ready(piece.map(|piece| {
+            piece.map(|piece| match piece {
+                Piece::Text(more) => {
+                    text.push_str(&more);
+                    More::Text
+                }
+                Piece::End(reply) => More::End(reply),
+            })
+        }))
+    }
+}
 
 /// A language model that answers with text or asks for tools.
 ///

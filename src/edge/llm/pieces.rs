@@ -1,10 +1,9 @@
 //! From the bytes of a response to the pieces of an answer.
 
 use std::error::Error;
-use std::pin::Pin;
 use std::str::Utf8Error;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -15,7 +14,7 @@ use super::events::{EventReader, StreamEvent};
 use super::reply::ReplyBuilder;
 use super::watch::{Patience, Silence, Watch};
 use super::wire::{Wire, causes};
-use super::{ModelError, Piece, Pieces};
+use super::{Answer, ModelError, More, Pieces};
 use crate::domain::chat::Reply;
 
 /// A piece is handed on at this size even when more has come, so that a fast sender is read in
@@ -34,7 +33,7 @@ pub struct Limits {
 }
 
 /// Reads an answer from the body of a response, however it is cut: an event stream, or a whole
-/// answer in JSON. All text that has come when the stream is polled is one piece.
+/// answer in JSON. All text that one read brought is one piece.
 ///
 /// To be polled inside a tokio runtime.
 pub fn pieces<S, E>(bytes: S, limits: Limits) -> Pieces
@@ -42,15 +41,11 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send + 'static,
     E: Error + 'static,
 {
-    pieces_since(Instant::now(), bytes, Arc::new(limits)).boxed()
+    Pieces::new(pieces_since(Instant::now(), bytes, Arc::new(limits)))
 }
 
 /// Like [`pieces`], for a request that began at `started`.
-pub(super) fn pieces_since<S, E>(
-    started: Instant,
-    bytes: S,
-    limits: Arc<Limits>,
-) -> impl Stream<Item = Result<Piece, ModelError>> + Unpin + Send + use<S, E>
+pub(super) fn pieces_since<S, E>(started: Instant, bytes: S, limits: Arc<Limits>) -> impl Answer + use<S, E>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
     E: Error,
@@ -82,13 +77,8 @@ struct Reader<S> {
 
 enum State {
     Reading(ReplyBuilder),
-    /// The end is known.
-    Ended {
-        /// Text that is still to be handed on before it.
-        tail: String,
-        /// None when it was handed on.
-        outcome: Option<Result<Reply, ModelError>>,
-    },
+    /// The end is known; None when it was handed on.
+    Ended(Option<Result<Reply, ModelError>>),
 }
 
 impl<S, E> Reader<S>
@@ -96,41 +86,43 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: Error,
 {
-    /// Reads all that has come; the text of it, or nothing when there is nothing to wait for.
-    fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<String> {
+    /// Reads until there is text, or nothing more to read.
+    fn poll_read(&mut self, cx: &mut Context<'_>, text: &mut String) -> Poll<()> {
+        let had_bytes = text.len();
         while let State::Reading(builder) = &self.state {
-            if builder.content().len() >= MAX_PIECE_BYTES {
-                return Poll::Ready(self.take_text());
+            let (is_done, new_bytes) = (builder.is_done(), text.len() - had_bytes);
+            if new_bytes >= MAX_PIECE_BYTES {
+                break;
             }
-            if self.read_event() {
+            if self.read_event(text) {
                 continue;
             }
             if self.over {
-                self.close();
+                self.close(text);
                 continue;
             }
+            if new_bytes > 0 && !is_done {
+                break;
+            }
             match self.watch.poll_next_unpin(cx) {
-                Poll::Ready(item) => self.take_bytes(item),
-                Poll::Pending => match &self.state {
-                    State::Reading(builder) if builder.is_done() => self.close(),
-                    State::Reading(builder) if builder.content().is_empty() => return Poll::Pending,
-                    _ => return Poll::Ready(self.take_text()),
-                },
+                Poll::Ready(item) => self.take_bytes(item, text),
+                Poll::Pending if is_done => self.close(text),
+                Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(self.take_text())
+        Poll::Ready(())
     }
 
-    fn take_bytes(&mut self, item: Option<Result<Result<Bytes, E>, Silence>>) {
+    fn take_bytes(&mut self, item: Option<Result<Result<Bytes, E>, Silence>>, text: &mut String) {
         match item {
             Some(Ok(Ok(bytes))) => match self.wire.pass(bytes) {
                 Ok(bytes) => self.unread = bytes,
-                Err(error) => self.fail(ModelError::TooLong(error.to_string())),
+                Err(error) => self.fail(ModelError::TooLong(error.to_string()), text),
             },
             Some(Ok(Err(error))) => {
-                self.fail(ModelError::Broken(format!("the connection broke off: {}", causes(&error))));
+                self.fail(ModelError::Broken(format!("the connection broke off: {}", causes(&error))), text);
             }
-            Some(Err(silence)) => self.fail(silent(silence, &self.limits)),
+            Some(Err(silence)) => self.fail(silent(silence, &self.limits), text),
             None => {
                 self.over = true;
                 self.unread = Wire::END;
@@ -141,53 +133,42 @@ where
 
 impl<S: Stream> Reader<S> {
     /// Takes the next event of what has come, if there is one in full.
-    fn read_event(&mut self) -> bool {
+    fn read_event(&mut self, text: &mut String) -> bool {
         let Self { unread, events, state: State::Reading(builder), .. } = self else { return false };
         let mut rest = &unread[..];
         let Some(event) = events.next(&mut rest) else {
             *unread = Bytes::new();
             return false;
         };
-        let pushed = push(builder, event, &self.limits);
+        let pushed = push(builder, event, &self.limits, text);
         let read = unread.len() - rest.len();
         unread.advance(read);
         self.wire.event();
         self.watch.event();
         if let Err(error) = pushed {
-            self.fail(error);
+            self.fail(error, text);
         }
         true
     }
 
-    fn take_text(&mut self) -> String {
-        match &mut self.state {
-            State::Reading(builder) => builder.take_content(),
-            State::Ended { tail, .. } => std::mem::take(tail),
-        }
-    }
-
-    fn close(&mut self) {
+    fn close(&mut self, text: &mut String) {
         let State::Reading(builder) = &mut self.state else { return };
-        if !builder.is_complete() {
-            let error =
-                ModelError::Broken("the stream ended early: no finish_reason and no [DONE] came".to_owned());
-            return self.end(Err(error));
-        }
-        let mut reply = std::mem::take(builder).finish();
-        let tail = std::mem::take(&mut reply.content);
-        self.state = State::Ended { tail, outcome: Some(Ok(reply)) };
+        let outcome = if builder.is_complete() {
+            let mut reply = std::mem::take(builder).finish();
+            text.push_str(&std::mem::take(&mut reply.content));
+            Ok(reply)
+        } else {
+            Err(ModelError::Broken("the stream ended early: no finish_reason and no [DONE] came".to_owned()))
+        };
+        self.state = State::Ended(Some(outcome));
     }
 
     /// Something went wrong, which changes nothing in an answer that is complete.
-    fn fail(&mut self, error: ModelError) {
+    fn fail(&mut self, error: ModelError, text: &mut String) {
         match &self.state {
-            State::Reading(builder) if builder.is_done() => self.close(),
-            _ => self.end(Err(error)),
+            State::Reading(builder) if builder.is_done() => self.close(text),
+            _ => self.state = State::Ended(Some(Err(error))),
         }
-    }
-
-    fn end(&mut self, outcome: Result<Reply, ModelError>) {
-        self.state = State::Ended { tail: self.take_text(), outcome: Some(outcome) };
     }
 }
 
@@ -195,6 +176,7 @@ fn push(
     builder: &mut ReplyBuilder,
     event: Result<StreamEvent<'_>, Utf8Error>,
     limits: &Limits,
+    text: &mut String,
 ) -> Result<(), ModelError> {
     let event = event.map_err(|error| ModelError::Broken(format!("it is no valid utf-8: {error}")))?;
     if builder.is_done() {
@@ -204,7 +186,7 @@ fn push(
     if event.is_error {
         return Err(builder.push_error(event.data));
     }
-    builder.push(event.data)?;
+    builder.push(event.data, text)?;
     if builder.bytes() > limits.max_answer_bytes {
         return Err(too_long(limits.max_answer_bytes));
     }
@@ -224,20 +206,23 @@ fn silent(silence: Silence, limits: &Limits) -> ModelError {
     })
 }
 
-impl<S, E> Stream for Reader<S>
+impl<S, E> Answer for Reader<S>
 where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
     E: Error,
 {
-    type Item = Result<Piece, ModelError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let text = std::task::ready!(self.poll_text(cx));
-        if !text.is_empty() {
-            return Poll::Ready(Some(Ok(Piece::Text(text))));
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        text: &mut String,
+    ) -> Poll<Option<Result<More, ModelError>>> {
+        let had_bytes = text.len();
+        ready!(self.poll_read(cx, text));
+        if text.len() > had_bytes {
+            return Poll::Ready(Some(Ok(More::Text)));
         }
-        let State::Ended { outcome, .. } = &mut self.state else { return Poll::Ready(None) };
-        Poll::Ready(outcome.take().map(|outcome| outcome.map(Piece::End)))
+        let State::Ended(outcome) = &mut self.state else { return Poll::Ready(None) };
+        Poll::Ready(outcome.take().map(|outcome| outcome.map(More::End)))
     }
 }
 

@@ -4,6 +4,7 @@ use futures::stream;
 use proptest::prelude::*;
 
 use super::*;
+use crate::edge::llm::Piece;
 
 const LIMITS: Limits =
     Limits { first_token: Duration::from_secs(60), idle: Duration::from_secs(10), max_answer_bytes: 1000 };

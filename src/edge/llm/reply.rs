@@ -18,21 +18,21 @@ use crate::domain::chat::{Reply, Usage};
 pub fn parse_reply(body: &[u8]) -> Result<Reply, ModelError> {
     let text = std::str::from_utf8(body)
         .map_err(|error| ModelError::Broken(format!("the answer is no valid utf-8: {error}")))?;
-    let mut builder = ReplyBuilder::default();
-    builder.push(text)?;
+    let (mut builder, mut content) = (ReplyBuilder::default(), String::new());
+    builder.push(text, &mut content)?;
     if builder.is_complete() {
-        return Ok(builder.finish());
+        let reply = builder.finish();
+        return Ok(Reply { content: content + &reply.content, ..reply });
     }
     Err(ModelError::Broken(format!("the body holds no answer: {}", quote(text))))
 }
 
-/// Collects the events of one streamed answer, or the one body of a whole answer.
+/// Collects the events of one streamed answer, or the one body of a whole answer; the text goes to
+/// whoever gives them.
 #[derive(Debug, Default)]
 pub struct ReplyBuilder {
-    /// Text that was not taken yet.
-    content: String,
-    /// Text that was.
-    taken_bytes: usize,
+    /// Text so far.
+    text_bytes: usize,
     refusal: String,
     calls: ToolCalls,
     finish_reason: Option<String>,
@@ -47,12 +47,12 @@ pub struct ReplyBuilder {
 }
 
 impl ReplyBuilder {
-    /// Takes the data of one event: JSON, `[DONE]`, or nothing.
+    /// Takes the data of one event: JSON, `[DONE]`, or nothing. The words in it are added to `text`.
     ///
     /// # Errors
     /// An error object in the event is the error that it tells of; data that can't be understood
     /// is [`ModelError::Broken`].
-    pub fn push(&mut self, data: &str) -> Result<(), ModelError> {
+    pub fn push(&mut self, data: &str, text: &mut String) -> Result<(), ModelError> {
         let data = data.trim();
         if data.is_empty() || self.done {
             return Ok(());
@@ -63,12 +63,12 @@ impl ReplyBuilder {
         }
         if let Some(words) = self.template.words(data) {
             self.streamed = true;
-            self.content.push_str(words);
+            self.say(words, text);
             return Ok(());
         }
         match Event::read(data) {
-            Ok(event) => self.take(event, data),
-            Err(error) => self.push_odd(data, &error),
+            Ok(event) => self.take(event, data, text),
+            Err(error) => self.push_odd(data, &error, text),
         }
     }
 
@@ -77,20 +77,9 @@ impl ReplyBuilder {
         of_event(data)
     }
 
-    /// The text so far, but for what was [taken](Self::take_content).
-    pub fn content(&self) -> &str {
-        &self.content
-    }
-
-    /// Takes the text so far.
-    pub fn take_content(&mut self) -> String {
-        self.taken_bytes += self.content.len();
-        std::mem::take(&mut self.content)
-    }
-
     /// Size of text and tool calls so far, in bytes.
     pub fn bytes(&self) -> usize {
-        self.taken_bytes + self.content.len() + self.refusal.len() + self.calls.bytes()
+        self.text_bytes + self.refusal.len() + self.calls.bytes()
     }
 
     /// Whether `[DONE]` was seen: nothing after it counts.
@@ -103,15 +92,19 @@ impl ReplyBuilder {
         self.done || self.whole || self.finish_reason.is_some()
     }
 
-    /// The joined answer, but for text that was taken. A refusal is its text when there is no other.
+    /// The joined answer, but for its text. A refusal is its text when there was no other.
     pub fn finish(self) -> Reply {
-        let has_text = self.taken_bytes + self.content.len() > 0;
-        let content = if has_text { self.content } else { self.refusal };
+        let content = if self.text_bytes == 0 { self.refusal } else { String::new() };
         let tool_calls = self.calls.finish();
         Reply { content, tool_calls, finish_reason: self.finish_reason, usage: self.usage }
     }
 
-    fn take(&mut self, event: Event<'_>, data: &str) -> Result<(), ModelError> {
+    fn say(&mut self, words: &str, text: &mut String) {
+        self.text_bytes += words.len();
+        text.push_str(words);
+    }
+
+    fn take(&mut self, event: Event<'_>, data: &str, text: &mut String) -> Result<(), ModelError> {
         if may_be_error(&event)
             && let Some(error) = serde_json::from_str(data).ok().as_ref().and_then(in_body)
         {
@@ -120,54 +113,59 @@ impl ReplyBuilder {
         if let Some(words) = event.lone_words() {
             self.template.learn(data, words);
         }
-        self.join(event)
+        self.join(event, text)
     }
 
     /// Data that is not what it should be: several lines that are each an event, members of the
     /// wrong kind, halves of surrogate pairs. Rare, so it may take several passes.
-    fn push_odd(&mut self, data: &str, error: &serde_json::Error) -> Result<(), ModelError> {
+    fn push_odd(
+        &mut self,
+        data: &str,
+        error: &serde_json::Error,
+        text: &mut String,
+    ) -> Result<(), ModelError> {
         if let Ok(value) = serde_json::from_str::<Value>(data) {
-            return self.push_value(value);
+            return self.push_value(value, text);
         }
         if data.contains('\n') && data.lines().all(is_event) {
-            return data.lines().try_for_each(|line| self.push(line));
+            return data.lines().try_for_each(|line| self.push(line, text));
         }
         if let Some(mended) = self.surrogates.mend(data)
             && let Ok(value) = serde_json::from_str::<Value>(&mended)
         {
-            return self.push_value(value);
+            return self.push_value(value, text);
         }
         Err(not_understood(data, error))
     }
 
-    fn push_value(&mut self, mut value: Value) -> Result<(), ModelError> {
+    fn push_value(&mut self, mut value: Value, text: &mut String) -> Result<(), ModelError> {
         if let Some(error) = in_body(&value) {
             return Err(error);
         }
         repair(&mut value);
         let event = Event::read_odd(&value).map_err(|error| not_understood(&value.to_string(), &error))?;
-        self.join(event)
+        self.join(event, text)
     }
 
-    fn join(&mut self, event: Event<'_>) -> Result<(), ModelError> {
+    fn join(&mut self, event: Event<'_>, text: &mut String) -> Result<(), ModelError> {
         let usage = event.usage.or(event.x_groq.and_then(|groq| groq.usage));
         self.usage = usage.map(usage_of).or(self.usage);
         let choices = event.choices.into_iter().flatten();
         choices
             .filter(|choice| choice.index.0.unwrap_or(0) == 0)
-            .try_for_each(|choice| self.join_choice(choice))
+            .try_for_each(|choice| self.join_choice(choice, text))
     }
 
-    fn join_choice(&mut self, choice: Choice<'_>) -> Result<(), ModelError> {
+    fn join_choice(&mut self, choice: Choice<'_>, text: &mut String) -> Result<(), ModelError> {
         // Both may be there: a whole answer with an empty delta, or deltas with the message so far.
         match (choice.delta, choice.message) {
             (Some(delta), _) if !delta.is_empty() => {
                 self.streamed = true;
-                self.join_message(delta, false);
+                self.join_message(delta, false, text);
             }
             (delta, Some(message)) if !self.streamed && !self.whole => {
                 self.whole = delta.is_none() || !message.is_empty();
-                self.join_message(message, true);
+                self.join_message(message, true, text);
             }
             _ => {}
         }
@@ -181,8 +179,8 @@ impl ReplyBuilder {
         }
     }
 
-    fn join_message(&mut self, message: Message<'_>, whole: bool) {
-        self.content.push_str(&message.content.0);
+    fn join_message(&mut self, message: Message<'_>, whole: bool, text: &mut String) {
+        self.say(&message.content.0, text);
         self.refusal.push_str(&message.refusal.0);
         for call in message.tool_calls.into_iter().flatten() {
             self.calls.join(call, whole);

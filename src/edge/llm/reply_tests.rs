@@ -5,21 +5,19 @@ use crate::domain::chat::ToolCall;
 
 /// Joins events, each given as the delta of choice 0.
 fn joined(deltas: &[Value]) -> Reply {
-    let mut builder = ReplyBuilder::default();
-    for delta in deltas {
-        builder.push(&json!({"choices": [{"index": 0, "delta": delta}]}).to_string()).unwrap();
-    }
-    builder.finish()
+    let events = deltas.iter().map(|delta| json!({"choices": [{"index": 0, "delta": delta}]}).to_string());
+    pushed(events).unwrap()
 }
 
 fn calls(deltas: &[Value]) -> Vec<ToolCall> {
     joined(&deltas.iter().map(|calls| json!({"tool_calls": calls})).collect::<Vec<_>>()).tool_calls
 }
 
-fn pushed(events: &[&str]) -> Result<Reply, ModelError> {
-    let mut builder = ReplyBuilder::default();
-    events.iter().try_for_each(|event| builder.push(event))?;
-    Ok(builder.finish())
+fn pushed(events: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Reply, ModelError> {
+    let (mut builder, mut text) = (ReplyBuilder::default(), String::new());
+    events.into_iter().try_for_each(|event| builder.push(event.as_ref(), &mut text))?;
+    let reply = builder.finish();
+    Ok(Reply { content: text + &reply.content, ..reply })
 }
 
 #[test]
@@ -41,9 +39,7 @@ fn content_comes_in_many_shapes() {
 #[test]
 fn escapes_and_think_tags_are_kept() {
     assert_eq!(
-        pushed(&[r#"{"choices":[{"delta":{"content":"<think>\n\ud83d\ude00\"</think>"}}]}"#])
-            .unwrap()
-            .content,
+        pushed([r#"{"choices":[{"delta":{"content":"<think>\n\ud83d\ude00\"</think>"}}]}"#]).unwrap().content,
         "<think>\n😀\"</think>"
     );
 }
@@ -54,7 +50,7 @@ fn an_emoji_that_was_cut_in_two_is_joined() {
         r#"{"choices":[{"delta":{"content":"hi \ud83d"}}]}"#,
         r#"{"choices":[{"delta":{"content":"\ude00!"}}]}"#,
     ];
-    assert_eq!(pushed(&events).unwrap().content, "hi 😀!");
+    assert_eq!(pushed(events).unwrap().content, "hi 😀!");
 }
 
 #[test]
@@ -66,7 +62,7 @@ fn a_refusal_counts_only_without_content() {
 #[test]
 fn only_the_first_choice_counts() {
     let event = r#"{"choices":[{"index":1,"delta":{"content":"no"},"finish_reason":"length"},{"index":0,"delta":{"content":"yes"}}]}"#;
-    let reply = pushed(&[event]).unwrap();
+    let reply = pushed([event]).unwrap();
     assert_eq!((reply.content.as_str(), reply.finish_reason), ("yes", None));
 }
 
@@ -140,7 +136,7 @@ fn extra_content_stays_with_its_call() {
 
 #[test]
 fn the_last_usage_and_finish_reason_win() {
-    let reply = pushed(&[
+    let reply = pushed([
         r#"{"choices":[{"delta":{},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#,
         r#"{"choices":[{"delta":{"content":"late"},"finish_reason":"stop"}],"usage":null}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4.0}}"#,
@@ -160,17 +156,17 @@ fn errors_anywhere_are_errors() {
         r#"{"choices":[],"error":"the server is overloaded"}"#,
         r#"{"x_groq":{"error":"internal_error"},"choices":[]}"#,
     ] {
-        assert!(matches!(pushed(&[event]), Err(ModelError::Overloaded(_))), "{event}");
+        assert!(matches!(pushed([event]), Err(ModelError::Overloaded(_))), "{event}");
     }
-    assert!(pushed(&[r#"{"choices":[{"delta":{"content":"a"}}],"error":null}"#]).is_ok());
-    assert!(pushed(&[r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#]).is_err());
+    assert!(pushed([r#"{"choices":[{"delta":{"content":"a"}}],"error":null}"#]).is_ok());
+    assert!(pushed([r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#]).is_err());
 }
 
 #[test]
 fn members_of_the_wrong_kind_count_as_missing() {
     let event = r#"{"choices":[{"index":{},"delta":{"content":"a","tool_calls":"none"}},7,{"index":"0","delta":{"content":"b",
         "tool_calls":[{"index":[],"id":{},"function":"x"},{"index":"0","id":5,"function":{"name":"f","arguments":"{}"}}]}}],"usage":"much"}"#;
-    let reply = pushed(&[event]).unwrap();
+    let reply = pushed([event]).unwrap();
     assert_eq!((reply.content.as_str(), reply.usage), ("ab", None));
     assert_eq!(reply.tool_calls, [ToolCall::function("5", "f", "{}")]);
 }
@@ -178,12 +174,12 @@ fn members_of_the_wrong_kind_count_as_missing() {
 #[test]
 fn lines_that_are_events_each_are_read_each() {
     let lines = "{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n{\"type\": \"ping\"}\n{\"choices\":[{\"delta\":{\"content\":\"b\"},\"finish_reason\":\"stop\"}]}\n[DONE]";
-    assert_eq!(pushed(&[lines]).unwrap().content, "ab");
+    assert_eq!(pushed([lines]).unwrap().content, "ab");
 }
 
 #[test]
 fn whole_messages_beside_deltas_do_not_double_the_text() {
-    let reply = pushed(&[
+    let reply = pushed([
         r#"{"choices":[{"delta":{"content":"a"},"message":{"content":"a"}}]}"#,
         r#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}"#,
     ]);
@@ -228,15 +224,14 @@ proptest::proptest! {
     fn events_alike_are_read_as_if_each_was_the_first(
         events in proptest::collection::vec((0usize..9, 1usize..5, "[a-z\"\\\\n {}é🍞\u{1}]{0,4}"), 1..20),
     ) {
-        let (mut builder, mut content) = (ReplyBuilder::default(), String::new());
+        let (mut builder, mut text, mut text_alone) = (ReplyBuilder::default(), String::new(), String::new());
         for (shape, times, words) in events {
             for _ in 0..times {
                 let event = shaped(shape, &words);
                 let mut alone = ReplyBuilder { streamed: builder.streamed, whole: builder.whole, ..Default::default() };
-                let (read, read_alone) = (builder.push(&event), alone.push(&event));
+                let (read, read_alone) = (builder.push(&event, &mut text), alone.push(&event, &mut text_alone));
                 proptest::prop_assert_eq!(read, read_alone);
-                content.push_str(alone.content());
-                proptest::prop_assert_eq!(builder.content(), &content);
+                proptest::prop_assert_eq!(&text, &text_alone);
                 proptest::prop_assert_eq!((builder.streamed, builder.whole), (alone.streamed, alone.whole));
             }
         }

@@ -125,7 +125,7 @@ impl Model for MemoryModel {
                 reply: Reply { usage: Some(used), ..Reply::default() },
                 running,
             };
-            Ok(stream::unfold(Some(play), Play::next).boxed())
+            Ok(Pieces::of(stream::unfold(Some(play), Play::next).boxed()))
         })
     }
 }
