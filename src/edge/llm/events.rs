@@ -64,6 +64,11 @@ impl EventReader {
         None
     }
 
+    /// Whether all that has come was whole events, and nothing of it is kept.
+    pub fn is_between_events(&self) -> bool {
+        self.begun && self.line.is_empty() && !self.after_cr && (self.handed_out || !self.has_fields)
+    }
+
     /// The rest of the line, without its end, and whether a carriage return ended it. Where its end
     /// has not come, the line is kept.
     fn line_end<'a>(&mut self, bytes: &mut &'a [u8]) -> Option<(&'a [u8], bool)> {

@@ -136,11 +136,17 @@ impl<S: Stream> Reader<S> {
     fn read_event(&mut self, text: &mut String) -> bool {
         let Self { unread, events, state: State::Reading(builder), .. } = self else { return false };
         let mut rest = &unread[..];
-        let Some(event) = events.next(&mut rest) else {
-            *unread = Bytes::new();
-            return false;
+        let alike = if events.is_between_events() { builder.push_alike(rest, text) } else { None };
+        let pushed = if let Some(behind) = alike {
+            rest = behind;
+            not_too_long(builder, &self.limits)
+        } else {
+            let Some(event) = events.next(&mut rest) else {
+                *unread = Bytes::new();
+                return false;
+            };
+            push(builder, event, &self.limits, text)
         };
-        let pushed = push(builder, event, &self.limits, text);
         let read = unread.len() - rest.len();
         unread.advance(read);
         self.wire.event();
@@ -187,14 +193,17 @@ fn push(
         return Err(builder.push_error(event.data));
     }
     builder.push(event.data, text)?;
-    if builder.bytes() > limits.max_answer_bytes {
-        return Err(too_long(limits.max_answer_bytes));
-    }
-    Ok(())
+    not_too_long(builder, limits)
 }
 
-fn too_long(max: usize) -> ModelError {
-    ModelError::TooLong(format!("it is longer than {max} bytes; raise llm.max_answer_bytes to allow that"))
+fn not_too_long(builder: &ReplyBuilder, limits: &Limits) -> Result<(), ModelError> {
+    let max = limits.max_answer_bytes;
+    if builder.bytes() <= max {
+        return Ok(());
+    }
+    Err(ModelError::TooLong(format!(
+        "it is longer than {max} bytes; raise llm.max_answer_bytes to allow that"
+    )))
 }
 
 fn silent(silence: Silence, limits: &Limits) -> ModelError {

@@ -237,6 +237,23 @@ proptest! {
     }
 
     #[test]
+    fn events_alike_are_the_same_however_they_are_cut(
+        events in proptest::collection::vec(
+            ("data: ?", "(ab|é|\\\\n|\u{1}|\t)?", "(\n|\r\n|\r){2}|\n(data: \\[DONE\\]|event: error|: ping|x)?\n\n|\n?"),
+            0..12,
+        ),
+        size in 1usize..40,
+    ) {
+        let json = |words: &str| format!("{{\"choices\":[{{\"delta\":{{\"content\":\"{words}\"}}}}]}}");
+        let stream: String =
+            events.iter().map(|(field, words, end)| format!("{field}{}{end}", json(words))).collect();
+        let (texts, end) = read_text(&stream);
+        let chunks = stream.as_bytes().chunks(size).map(<[u8]>::to_vec).collect();
+        let (cut_texts, cut_end) = read(chunks, false);
+        prop_assert_eq!((cut_texts.concat(), cut_end), (texts.concat(), end));
+    }
+
+    #[test]
     fn any_bytes_come_to_an_end(chunks: Vec<Vec<u8>>) {
         prop_assert!(read(chunks, false).1.is_some());
     }

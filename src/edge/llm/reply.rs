@@ -61,7 +61,7 @@ impl ReplyBuilder {
             self.done = true;
             return Ok(());
         }
-        if let Some(words) = self.template.words(data) {
+        if let Some((words, b"")) = self.template.words(data.as_bytes()) {
             self.streamed = true;
             self.say(words, text);
             return Ok(());
@@ -70,6 +70,16 @@ impl ReplyBuilder {
             Ok(event) => self.take(event, data, text),
             Err(error) => self.push_odd(data, &error, text),
         }
+    }
+
+    /// Takes the event that `bytes` begin with, if it is like the one before but for its words, and tells
+    /// what is behind it: the shortest way that nearly all events go.
+    pub fn push_alike<'a>(&mut self, bytes: &'a [u8], text: &mut String) -> Option<&'a [u8]> {
+        let (words, behind) = self.template.words(bytes.strip_prefix(b"data: ")?)?;
+        let behind = behind.strip_prefix(b"\n\n").filter(|_| !self.done)?;
+        self.streamed = true;
+        self.say(words, text);
+        Some(behind)
     }
 
     /// Takes the data of an event that is named `error`, which is an error whatever it holds.
