@@ -109,10 +109,16 @@ impl Out {
     }
 
     fn push(&mut self, glyph: Glyph) {
-        if self.glyphs.len() == self.glyphs.capacity() {
-            self.glyphs.reserve_exact(GROWTH.max(self.glyphs.len() / 4));
-        }
+        self.expect(1);
         self.glyphs.push_back(glyph);
+    }
+
+    /// Makes room for so many characters.
+    pub fn expect(&mut self, chars: usize) {
+        let missing = (self.glyphs.len() + chars).saturating_sub(self.glyphs.capacity());
+        if missing > 0 {
+            self.glyphs.reserve_exact(chars.max(GROWTH).max(self.glyphs.len() / 4));
+        }
     }
 
     /// Writes white space that the source does not have.

@@ -257,7 +257,9 @@ impl Paragraph {
 
     /// Writes the characters that are not written yet.
     fn put(&self, inks: &[Ink], out: &mut Out) {
-        for ink in inks.get(self.settled_inks..).unwrap_or_default() {
+        let new = inks.get(self.settled_inks..).unwrap_or_default();
+        out.expect(new.len());
+        for ink in new {
             self.ink(*ink, out);
         }
     }

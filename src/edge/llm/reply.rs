@@ -33,10 +33,8 @@ pub fn parse_reply(body: &[u8]) -> Result<Reply, ModelError> {
 pub struct ReplyBuilder {
     /// Text so far.
     text_bytes: usize,
-    refusal: String,
-    calls: ToolCalls,
-    finish_reason: Option<String>,
-    usage: Option<Usage>,
+    /// All else, once there is any: apart, as it is not looked at with each delta.
+    rest: Option<Box<Rest>>,
     surrogates: Surrogates,
     template: Template,
     /// A delta with something in it was seen: whole messages beside deltas only repeat them.
@@ -44,6 +42,14 @@ pub struct ReplyBuilder {
     /// A whole message was seen: nothing more need come.
     whole: bool,
     done: bool,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
+    refusal: String,
+    calls: ToolCalls,
+    finish_reason: Option<String>,
+    usage: Option<Usage>,
 }
 
 impl ReplyBuilder {
@@ -89,7 +95,7 @@ impl ReplyBuilder {
 
     /// Size of text and tool calls so far, in bytes.
     pub fn bytes(&self) -> usize {
-        self.text_bytes + self.refusal.len() + self.calls.bytes()
+        self.text_bytes + self.rest.as_ref().map_or(0, |rest| rest.refusal.len() + rest.calls.bytes())
     }
 
     /// Whether `[DONE]` was seen: nothing after it counts.
@@ -99,14 +105,18 @@ impl ReplyBuilder {
 
     /// Whether the answer may end here: a finish reason, `[DONE]` or a whole message was seen.
     pub fn is_complete(&self) -> bool {
-        self.done || self.whole || self.finish_reason.is_some()
+        self.done || self.whole || self.rest.as_ref().is_some_and(|rest| rest.finish_reason.is_some())
     }
 
     /// The joined answer, but for its text. A refusal is its text when there was no other.
     pub fn finish(self) -> Reply {
-        let content = if self.text_bytes == 0 { self.refusal } else { String::new() };
-        let tool_calls = self.calls.finish();
-        Reply { content, tool_calls, finish_reason: self.finish_reason, usage: self.usage }
+        let Rest { refusal, calls, finish_reason, usage } = *self.rest.unwrap_or_default();
+        let content = if self.text_bytes == 0 { refusal } else { String::new() };
+        Reply { content, tool_calls: calls.finish(), finish_reason, usage }
+    }
+
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
     }
 
     fn say(&mut self, words: &str, text: &mut String) {
@@ -159,7 +169,9 @@ impl ReplyBuilder {
 
     fn join(&mut self, event: Event<'_>, text: &mut String) -> Result<(), ModelError> {
         let usage = event.usage.or(event.x_groq.and_then(|groq| groq.usage));
-        self.usage = usage.map(usage_of).or(self.usage);
+        if let Some(usage) = usage {
+            self.rest().usage = Some(usage_of(usage));
+        }
         let choices = event.choices.into_iter().flatten();
         choices
             .filter(|choice| choice.index.0.unwrap_or(0) == 0)
@@ -183,7 +195,7 @@ impl ReplyBuilder {
             "" => Ok(()),
             "error" => Err(ModelError::Broken("the provider ended it with finish_reason 'error'".to_owned())),
             reason => {
-                self.finish_reason = Some(reason.to_owned());
+                self.rest().finish_reason = Some(reason.to_owned());
                 Ok(())
             }
         }
@@ -191,9 +203,11 @@ impl ReplyBuilder {
 
     fn join_message(&mut self, message: Message<'_>, whole: bool, text: &mut String) {
         self.say(&message.content.0, text);
-        self.refusal.push_str(&message.refusal.0);
+        if !message.refusal.0.is_empty() {
+            self.rest().refusal.push_str(&message.refusal.0);
+        }
         for call in message.tool_calls.into_iter().flatten() {
-            self.calls.join(call, whole);
+            self.rest().calls.join(call, whole);
         }
     }
 }

@@ -34,10 +34,10 @@ pub struct Patience {
 /// There is one timer for all items, and none as long as the stream is never waited for.
 pub struct Watch<S> {
     inner: S,
-    first_deadline: Instant,
+    /// When the next event is due; once there was one, anything that comes puts it off.
+    deadline: Instant,
     idle: Duration,
-    /// When the stream was last waited for after something had come.
-    last: Option<Instant>,
+    begun: bool,
     item: bool,
     event: bool,
     alarm: Option<Alarm>,
@@ -85,16 +85,8 @@ impl Alarm {
 impl<S> Watch<S> {
     /// Watches `inner`; the first event is due `patience.first` after `started`.
     pub fn new(inner: S, started: Instant, patience: Patience) -> Self {
-        let first_deadline = after(started, patience.first);
-        Self {
-            inner,
-            first_deadline,
-            idle: patience.idle,
-            last: None,
-            item: false,
-            event: false,
-            alarm: None,
-        }
+        let (deadline, idle) = (after(started, patience.first), patience.idle);
+        Self { inner, deadline, idle, begun: false, item: false, event: false, alarm: None }
     }
 
     /// What has come holds an event.
@@ -104,19 +96,17 @@ impl<S> Watch<S> {
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Silence> {
         let now = Instant::now();
-        let alive = std::mem::take(&mut self.item) && self.last.is_some();
-        if std::mem::take(&mut self.event) || alive {
-            self.last = Some(now);
+        let (item, event) = (std::mem::take(&mut self.item), std::mem::take(&mut self.event));
+        self.begun |= event;
+        if event || item && self.begun {
+            self.deadline = after(now, self.idle);
         }
-        let (deadline, silence) = match self.last {
-            Some(last) => (after(last, self.idle), Silence::Between),
-            None => (self.first_deadline, Silence::BeforeFirst),
-        };
-        let alarm = self.alarm.get_or_insert_with(|| Alarm::new(deadline));
-        if alarm.is_set(deadline, now, cx) {
+        let alarm = self.alarm.get_or_insert_with(|| Alarm::new(self.deadline));
+        if alarm.is_set(self.deadline, now, cx) {
             return Poll::Pending;
         }
-        alarm.poll(deadline, cx).map(|()| silence)
+        let silence = if self.begun { Silence::Between } else { Silence::BeforeFirst };
+        alarm.poll(self.deadline, cx).map(|()| silence)
     }
 }
 
