@@ -104,14 +104,8 @@ impl Ear {
                         self.hand_on();
                     }
                 }
-                Ok(More::End(reply)) => {
-                    self.hand_on();
-                    self.tell(Ok(Piece::End(reply)));
-                }
-                Err(error) => {
-                    self.hand_on();
-                    self.tell(Err(error));
-                }
+                Ok(More::End(reply)) => self.end(Ok(Piece::End(reply))),
+                Err(error) => self.end(Err(error)),
             }
         }
     }
@@ -133,6 +127,11 @@ impl Ear {
 
     fn more(&mut self, answer: &mut Pieces) -> impl Future<Output = Option<Result<More, ModelError>>> {
         poll_fn(|cx| answer.poll_more(cx, self.held.text()))
+    }
+
+    fn end(&mut self, end: Result<Piece, ModelError>) {
+        self.hand_on();
+        self.tell(end);
     }
 
     fn hand_on(&mut self) {
