@@ -125,6 +125,16 @@ fn text_before_an_error_is_handed_on() {
 }
 
 #[test]
+fn what_looks_like_an_event_inside_another_is_none() {
+    let (texts, end) = read_text(&(delta("a") + "event: error\n" + &delta("b")));
+    assert_eq!(texts, ["a"]);
+    assert!(matches!(end, Some(Err(_))), "{end:?}");
+    let reads = [delta("a") + ": a comment, and ", delta("b") + "data: [DONE]\n\n"];
+    let (texts, end) = read(reads.map(String::into_bytes).to_vec(), false);
+    assert_eq!((texts.concat(), end.unwrap().is_ok()), ("a".to_owned(), true));
+}
+
+#[test]
 fn what_follows_done_changes_nothing() {
     let end = end_of(
         &(delta("a") + "data: [DONE]\n\ndata: {\"error\":\"late\"}\n\n" + &delta("b") + "data: \u{0}"),
