@@ -32,7 +32,7 @@ fn new_turn(update: i64) -> NewTurn {
 }
 
 /// Each writer waits until its turn is on the disk.
-#[divan::bench(args = [1, 64, 256], sample_count = 200, sample_size = 1)]
+#[divan::bench(args = [1, 8, 64, 256], sample_count = 200, sample_size = 1)]
 fn record(bencher: Bencher, writers: usize) {
     let folder = folder();
     let store = SqliteStore::open(folder.path()).expect("the store opens");

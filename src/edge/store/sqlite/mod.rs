@@ -5,6 +5,7 @@
 
 mod claims;
 mod errors;
+mod gathering;
 mod reader;
 mod reads;
 mod rows;

@@ -3,22 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::errors::{during, thread_ended};
+use super::gathering::Gathering;
 use super::{Haste, StoreError, Stored};
 
 /// Writes that share one commit at most. A writer waits for the whole group, so this bounds what
 /// one waits for all.
 const GROUP: usize = 256;
-/// So many that wait are company enough: their commit waits for no more.
-const COMPANY: usize = 16;
-/// How long a write that has time may wait for others to share its commit.
-const PATIENCE: Duration = Duration::from_millis(10);
 
 /// A handle of the writing thread.
 #[derive(Clone)]
@@ -37,7 +33,7 @@ impl Drop for Handle {
 impl Writer {
     /// Starts the thread. It ends when the last handle is gone and the queue is empty.
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
-        let queue = Arc::new(Queue::new(PATIENCE));
+        let queue = Arc::new(Queue::default());
         let waiting = queue.clone();
         thread::Builder::new()
             .name("store-write".to_owned())
@@ -66,9 +62,8 @@ impl Writer {
 }
 
 /// Writes that wait for the thread.
+#[derive(Default)]
 struct Queue {
-    /// See [`PATIENCE`].
-    patience: Duration,
     waiting: Mutex<Writes>,
     changed: Condvar,
 }
@@ -76,29 +71,12 @@ struct Queue {
 #[derive(Default)]
 struct Writes {
     writes: VecDeque<Box<dyn Write>>,
-    /// That of the least patient of them.
-    patience: Duration,
-    /// The last commit was shared, so the next is likely to be.
-    has_company: bool,
+    gathering: Gathering,
     /// No more will come, or nobody is there to take them.
     closed: bool,
 }
 
 impl Queue {
-    fn new(patience: Duration) -> Self {
-        Self { patience, waiting: Mutex::default(), changed: Condvar::new() }
-    }
-
-    /// How long a write may wait for others to share its commit, as a flush costs more than the writes in
-    /// it. One that somebody waits for does so only where others are likely to come.
-    fn patience(&self, haste: Haste, has_company: bool) -> Duration {
-        match haste {
-            Haste::AtOnce => Duration::ZERO,
-            Haste::Soon if !has_company => Duration::ZERO,
-            Haste::Soon | Haste::InCompany => self.patience,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Writes> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,49 +88,47 @@ impl Queue {
         if waiting.closed {
             return;
         }
-        let patience = self.patience(haste, waiting.has_company);
-        let is_more_urgent = waiting.writes.is_empty() || patience < waiting.patience;
-        if is_more_urgent {
-            waiting.patience = patience;
-        }
         waiting.writes.push_back(write);
-        let wakes = is_more_urgent || waiting.writes.len() == COMPANY;
+        let is_earlier = waiting.gathering.came(haste, real_now());
         drop(waiting);
-        if wakes {
+        if is_earlier {
             self.changed.notify_one();
         }
     }
 
     fn hurry(&self) {
-        let mut waiting = self.lock();
-        let patience = self.patience(Haste::Soon, waiting.has_company);
-        if !waiting.writes.is_empty() && patience < waiting.patience {
-            waiting.patience = patience;
+        if self.lock().gathering.hurry(real_now()) {
             self.changed.notify_one();
         }
     }
 
-    /// What is to be committed together next: all that waits, and what comes while all of it has patience
-    /// and is not company enough. None at the end.
+    /// What is to be committed together next. None at the end.
     fn next_group(&self) -> Option<Vec<Box<dyn Write>>> {
-        let idle = |waiting: &mut Writes| waiting.writes.is_empty() && !waiting.closed;
-        let mut waiting = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        let began = Instant::now();
-        while !waiting.closed && waiting.writes.len() < COMPANY {
-            let left = waiting.patience.saturating_sub(began.elapsed());
+        let mut waiting = self.lock();
+        while !waiting.closed {
+            let Some(goes_at) = waiting.gathering.goes_at() else {
+                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = goes_at.saturating_duration_since(real_now());
             if left.is_zero() {
                 break;
             }
             let woken = self.changed.wait_timeout(waiting, left);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let count = waiting.writes.len().min(GROUP);
+        let count = waiting.gathering.go(GROUP, real_now());
         let group: Vec<_> = waiting.writes.drain(..count).collect();
-        // What is left has waited.
-        waiting.patience = Duration::ZERO;
-        waiting.has_company = count > 1;
         (!group.is_empty()).then_some(group)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the thread waits in real time, also where a runtime's is paused"
+)]
+fn real_now() -> Instant {
+    Instant::now()
 }
 
 /// The thread has ended, maybe by a panic: nothing waits in vain.
@@ -161,8 +137,7 @@ struct Closing<'a>(&'a Queue);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         let mut waiting = self.0.lock();
-        waiting.closed = true;
-        waiting.writes.clear();
+        *waiting = Writes { closed: true, ..Writes::default() };
     }
 }
 
@@ -248,75 +223,58 @@ fn run(connection: &Connection, doing: &'static str, statement: &str) -> Result<
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    fn write() -> Box<dyn Write> {
-        Box::new(Waiting { work: Some(|_: &Connection| Ok(())), done: None, waiter: oneshot::channel().0 })
+    fn push(queue: &Queue, writes: usize, haste: Haste) {
+        for _ in 0..writes {
+            let waiter = oneshot::channel().0;
+            queue.push(Box::new(Waiting { work: Some(|_: &Connection| Ok(())), done: None, waiter }), haste);
+        }
     }
 
-    /// How many writes the next group has; none when it does not come.
-    fn group(queue: &Arc<Queue>) -> Option<usize> {
+    /// How many writes each of the next groups has.
+    fn groups(queue: &Arc<Queue>) -> mpsc::Receiver<usize> {
         let (sender, receiver) = mpsc::channel();
         let queue = queue.clone();
-        thread::spawn(move || sender.send(queue.next_group().map_or(0, |group| group.len())));
-        receiver.recv_timeout(Duration::from_secs(10)).ok()
+        thread::spawn(move || {
+            while let Some(group) = queue.next_group() {
+                let _ = sender.send(group.len());
+            }
+        });
+        receiver
     }
 
-    /// A queue of which what has time waits for longer than any test.
-    fn queue() -> Arc<Queue> {
-        Arc::new(Queue::new(HOUR))
-    }
-
-    fn push(queue: &Queue, writes: usize, haste: Haste) {
-        (0..writes).for_each(|_| queue.push(write(), haste));
-    }
-
-    #[test]
-    fn what_has_time_goes_with_what_has_none() {
-        let queue = queue();
-        push(&queue, 2, Haste::InCompany);
-        push(&queue, 1, Haste::AtOnce);
-        push(&queue, 1, Haste::InCompany);
-        assert_eq!(group(&queue), Some(4));
+    /// None when it does not come, or when there is no more.
+    fn next(groups: &mpsc::Receiver<usize>) -> Option<usize> {
+        groups.recv_timeout(Duration::from_secs(10)).ok()
     }
 
     #[test]
-    fn what_somebody_waits_for_waits_only_where_others_are_likely_to_come() {
-        let queue = queue();
-        push(&queue, 1, Haste::Soon);
-        assert_eq!(group(&queue), Some(1), "nobody else was there");
-        push(&queue, 2, Haste::AtOnce);
-        assert_eq!(group(&queue), Some(2));
-        push(&queue, 1, Haste::Soon);
-        assert_eq!(queue.lock().patience, HOUR, "there was company");
-        push(&queue, 1, Haste::AtOnce);
-        assert_eq!(group(&queue), Some(2));
+    fn what_waits_is_taken_in_groups_of_bounded_size() {
+        let queue = Arc::<Queue>::default();
+        push(&queue, GROUP + 3, Haste::InCompany);
+        let groups = groups(&queue);
+        assert_eq!((next(&groups), next(&groups)), (Some(GROUP), Some(3)));
     }
 
     #[test]
-    fn company_enough_waits_for_no_more() {
-        let queue = queue();
-        push(&queue, COMPANY, Haste::InCompany);
-        assert_eq!(group(&queue), Some(COMPANY));
+    fn a_thread_that_waits_is_woken_by_what_has_no_time() {
+        let queue = Arc::<Queue>::default();
+        let groups = groups(&queue);
+        for haste in [Haste::AtOnce, Haste::Soon, Haste::InCompany] {
+            push(&queue, 1, haste);
+            assert_eq!(next(&groups), Some(1), "{haste:?}");
+        }
     }
 
     #[test]
-    fn what_has_time_can_be_hurried() {
-        let queue = queue();
-        queue.hurry();
-        push(&queue, 1, Haste::InCompany);
-        queue.hurry();
-        assert_eq!(group(&queue), Some(1));
-    }
-
-    #[test]
-    fn at_the_end_all_that_waits_is_written_at_once() {
-        let queue = queue();
+    fn at_the_end_all_that_waits_is_written() {
+        let queue = Arc::<Queue>::default();
         push(&queue, 1, Haste::InCompany);
         drop(Handle(queue.clone()));
-        assert_eq!((group(&queue), group(&queue)), (Some(1), Some(0)));
+        let groups = groups(&queue);
+        assert_eq!((next(&groups), next(&groups)), (Some(1), None));
     }
 }
