@@ -10,29 +10,30 @@ use super::Haste;
 /// How long a write may wait for others to share its commit.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// So many that wait are company enough: their commit waits for no more.
-const COMPANY: usize = 64;
+const COMPANY: u32 = 64;
 /// Where so many shared the last commit, the machine is busy with flushes: even what goes at once waits.
-const CROWD: usize = 16;
+const CROWD: u32 = 16;
 /// How long it does.
 const PATIENCE_IN_A_CROWD: Duration = Duration::from_millis(5);
-/// When nobody has come for so long, and for so many times as long as one took to come last time, all who
-/// write are likely to wait already.
-const SILENCE: Duration = Duration::from_millis(1);
-const SILENCE_IN_GAPS: u32 = 8;
+/// When nobody has come for so long for each who shared the last commit, all who write are likely to wait
+/// already: writers who come one after the other lose so much of their time at most.
+const SILENCE_FOR_EACH: Duration = Duration::from_micros(100);
+/// It is no silence before so many could have come at the pace of the last commit's.
+const GAPS_IN_SILENCE: u32 = 8;
 
 /// The writes that wait for the next commit, by when they came.
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
     waiting: Option<Waiting>,
     /// Writes in the last commit.
-    company: usize,
+    company: u32,
     /// How long after the one before each of them came, on average.
     gap: Duration,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    writes: usize,
+    writes: u32,
     first_came: Instant,
     last_came: Instant,
     /// When the least patient of them goes.
@@ -76,16 +77,17 @@ impl Gathering {
         if waiting.writes >= COMPANY {
             return Some(waiting.first_came);
         }
-        let all_came = waiting.last_came + SILENCE.max(self.gap * SILENCE_IN_GAPS);
+        let silence = (SILENCE_FOR_EACH * self.company).max(self.gap * GAPS_IN_SILENCE);
+        let all_came = waiting.last_came + silence;
         Some(if waiting.is_awaited { waiting.until.min(all_came) } else { waiting.until })
     }
 
     /// Those that wait are committed, `most` of them at most. How many.
-    pub(super) fn go(&mut self, most: usize, now: Instant) -> usize {
+    pub(super) fn go(&mut self, most: u32, now: Instant) -> u32 {
         let Some(waiting) = self.waiting.take() else { return 0 };
         self.company = waiting.writes.min(most);
-        let gaps = u32::try_from(waiting.writes.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.gap = (waiting.last_came - waiting.first_came).checked_div(gaps).unwrap_or_default();
+        self.gap =
+            (waiting.last_came - waiting.first_came).checked_div(waiting.writes - 1).unwrap_or_default();
         let left = waiting.writes - self.company;
         if left > 0 {
             // They have waited.
@@ -116,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    const MOST: usize = 256;
+    const MOST: u32 = 256;
 
     fn us(us: u64) -> Duration {
         Duration::from_micros(us)
@@ -166,11 +168,7 @@ mod tests {
     fn what_somebody_waits_for_waits_while_others_come_who_were_there_last_time() {
         let every_half_ms: Vec<_> = (0..30).map(|nth| (nth * 500, Haste::Soon)).collect();
         assert_eq!(waits_us(8, &every_half_ms), 10_000);
-        assert_eq!(
-            waits_us(8, &every_half_ms[..4]),
-            3 * 500 + 1_000,
-            "then nobody has come for a millisecond"
-        );
+        assert_eq!(waits_us(12, &every_half_ms[..4]), 3 * 500 + 12 * 100, "then there is silence");
     }
 
     #[test]
@@ -190,7 +188,7 @@ mod tests {
         let every_half_ms: Vec<_> = (0..30).map(|nth| (nth * 500, Haste::AtOnce)).collect();
         assert_eq!(waits_us(15, &every_half_ms), 0);
         assert_eq!(waits_us(16, &every_half_ms), 5_000);
-        assert_eq!(waits_us(16, &every_half_ms[..1]), 1_000);
+        assert_eq!(waits_us(16, &every_half_ms[..1]), 16 * 100);
     }
 
     #[test]
@@ -235,7 +233,7 @@ mod tests {
                 now += us(after);
                 while let Some(wakes) = sleeps_until.filter(|wakes| *wakes <= now) {
                     if gathering.goes_at().is_some_and(|at| at <= wakes) {
-                        for came in came.drain(..gathering.go(MOST, wakes)) {
+                        for came in came.drain(..gathering.go(MOST, wakes) as usize) {
                             prop_assert!(wakes.saturating_duration_since(came) <= PATIENCE);
                         }
                     }
@@ -249,7 +247,7 @@ mod tests {
                     sleeps_until = goes_at;
                 }
             }
-            prop_assert_eq!(gathering.go(MOST, now), came.len());
+            prop_assert_eq!(gathering.go(MOST, now) as usize, came.len());
         }
     }
 }

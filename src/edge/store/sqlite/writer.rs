@@ -14,7 +14,7 @@ use super::{Haste, StoreError, Stored};
 
 /// Writes that share one commit at most. A writer waits for the whole group, so this bounds what
 /// one waits for all.
-const GROUP: usize = 256;
+const GROUP: u32 = 256;
 
 /// A handle of the writing thread.
 #[derive(Clone)]
@@ -118,7 +118,7 @@ impl Queue {
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         let count = waiting.gathering.go(GROUP, real_now());
-        let group: Vec<_> = waiting.writes.drain(..count).collect();
+        let group: Vec<_> = waiting.writes.drain(..count as usize).collect();
         (!group.is_empty()).then_some(group)
     }
 }
@@ -227,7 +227,7 @@ mod tests {
 
     use super::*;
 
-    fn push(queue: &Queue, writes: usize, haste: Haste) {
+    fn push(queue: &Queue, writes: u32, haste: Haste) {
         for _ in 0..writes {
             let waiter = oneshot::channel().0;
             queue.push(Box::new(Waiting { work: Some(|_: &Connection| Ok(())), done: None, waiter }), haste);
@@ -235,19 +235,19 @@ mod tests {
     }
 
     /// How many writes each of the next groups has.
-    fn groups(queue: &Arc<Queue>) -> mpsc::Receiver<usize> {
+    fn groups(queue: &Arc<Queue>) -> mpsc::Receiver<u32> {
         let (sender, receiver) = mpsc::channel();
         let queue = queue.clone();
         thread::spawn(move || {
             while let Some(group) = queue.next_group() {
-                let _ = sender.send(group.len());
+                let _ = sender.send(group.len() as u32);
             }
         });
         receiver
     }
 
     /// None when it does not come, or when there is no more.
-    fn next(groups: &mpsc::Receiver<usize>) -> Option<usize> {
+    fn next(groups: &mpsc::Receiver<u32>) -> Option<u32> {
         groups.recv_timeout(Duration::from_secs(10)).ok()
     }
 
