@@ -72,7 +72,7 @@ pub struct SessionSummary {
 /// for more of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Haste {
-    /// The first words of an answer wait for it.
+    /// The first words of an answer wait for it: only a store that is busy makes it wait.
     AtOnce,
     /// Somebody waits, to whom some milliseconds make no difference.
     Soon,
