@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_waits_is_woken_by_what_has_no_time() {
+    fn a_thread_that_waits_is_woken_by_what_comes() {
         let queue = Arc::<Queue>::default();
         let groups = groups(&queue);
         for haste in [Haste::AtOnce, Haste::Soon, Haste::InCompany] {
