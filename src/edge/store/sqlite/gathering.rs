@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::Haste;
 
-/// How long a write may wait for others to share its commit.
+/// How long a write that nobody waits for may wait for others to share its commit.
 const PATIENCE: Duration = Duration::from_millis(10);
+/// How long any write may that has time, where others shared the last commit: the machine has more to do.
+const PATIENCE_IN_COMPANY: Duration = Duration::from_millis(20);
 /// So many that wait are company enough: their commit waits for no more.
 const COMPANY: u32 = 64;
 /// Where so many shared the last commit, the machine is busy with flushes: even what goes at once waits.
@@ -19,7 +21,7 @@ const PATIENCE_IN_A_CROWD: Duration = Duration::from_millis(5);
 /// already: writers who come one after the other lose so much of their time at most.
 const SILENCE_FOR_EACH: Duration = Duration::from_micros(100);
 /// It is no silence before so many could have come at the pace of the last commit's.
-const GAPS_IN_SILENCE: u32 = 8;
+const GAPS_IN_SILENCE: u32 = 16;
 
 /// The writes that wait for the next commit, by when they came.
 #[derive(Debug, Default)]
@@ -103,7 +105,8 @@ impl Gathering {
             Haste::AtOnce if self.company < CROWD => Duration::ZERO,
             Haste::AtOnce => PATIENCE_IN_A_CROWD,
             Haste::Soon if self.company < 2 => Duration::ZERO,
-            Haste::Soon | Haste::InCompany => PATIENCE,
+            Haste::InCompany if self.company < 2 => PATIENCE,
+            Haste::Soon | Haste::InCompany => PATIENCE_IN_COMPANY,
         }
     }
 
@@ -166,9 +169,9 @@ mod tests {
 
     #[test]
     fn what_somebody_waits_for_waits_while_others_come_who_were_there_last_time() {
-        let every_half_ms: Vec<_> = (0..30).map(|nth| (nth * 500, Haste::Soon)).collect();
-        assert_eq!(waits_us(8, &every_half_ms), 10_000);
-        assert_eq!(waits_us(12, &every_half_ms[..4]), 3 * 500 + 12 * 100, "then there is silence");
+        let every_half_ms: Vec<_> = (0..60).map(|nth| (nth * 500, Haste::Soon)).collect();
+        assert_eq!(waits_us(8, &every_half_ms), 20_000);
+        assert_eq!(waits_us(20, &every_half_ms[..4]), 3 * 500 + 20 * 100, "then there is silence");
     }
 
     #[test]
@@ -180,7 +183,7 @@ mod tests {
         }
         gathering.go(MOST, now);
         gathering.came(Haste::Soon, now);
-        assert_eq!(gathering.goes_at(), Some(now + us(8_000)));
+        assert_eq!(gathering.goes_at(), Some(now + us(16_000)));
     }
 
     #[test]
@@ -194,7 +197,7 @@ mod tests {
     #[test]
     fn company_enough_waits_for_no_more() {
         let at_once: Vec<_> = (0..64).map(|_| (0, Haste::InCompany)).collect();
-        assert_eq!(waits_us(64, &at_once[..63]), 10_000);
+        assert_eq!(waits_us(64, &at_once[..63]), 20_000);
         assert_eq!(waits_us(64, &at_once), 0);
     }
 
@@ -234,7 +237,7 @@ mod tests {
                 while let Some(wakes) = sleeps_until.filter(|wakes| *wakes <= now) {
                     if gathering.goes_at().is_some_and(|at| at <= wakes) {
                         for came in came.drain(..gathering.go(MOST, wakes) as usize) {
-                            prop_assert!(wakes.saturating_duration_since(came) <= PATIENCE);
+                            prop_assert!(wakes.saturating_duration_since(came) <= PATIENCE_IN_COMPANY);
                         }
                     }
                     sleeps_until = gathering.goes_at();
