@@ -14,7 +14,7 @@ const PATIENCE_IN_COMPANY: Duration = Duration::from_millis(20);
 /// So many that wait are company enough: their commit waits for no more.
 const COMPANY: u32 = 64;
 /// Where so many shared the last commit, the machine is busy with flushes: even what goes at once waits.
-const CROWD: u32 = 16;
+const CROWD: u32 = 32;
 /// How long it does.
 const PATIENCE_IN_A_CROWD: Duration = Duration::from_millis(5);
 /// When nobody has come for so long for each who shared the last commit, all who write are likely to wait
@@ -189,9 +189,9 @@ mod tests {
     #[test]
     fn in_a_crowd_even_what_goes_at_once_waits() {
         let every_half_ms: Vec<_> = (0..30).map(|nth| (nth * 500, Haste::AtOnce)).collect();
-        assert_eq!(waits_us(15, &every_half_ms), 0);
-        assert_eq!(waits_us(16, &every_half_ms), 5_000);
-        assert_eq!(waits_us(16, &every_half_ms[..1]), 16 * 100);
+        assert_eq!(waits_us(31, &every_half_ms), 0);
+        assert_eq!(waits_us(32, &every_half_ms), 5_000);
+        assert_eq!(waits_us(32, &every_half_ms[..1]), 32 * 100);
     }
 
     #[test]
