@@ -9,7 +9,7 @@ use super::Haste;
 
 /// How long a write that nobody waits for may wait for others to share its commit.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// How long any write may that has time, where others shared the last commit: the machine has more to do.
+/// How long any write that has time may wait where others shared the last commit, and more are likely to come.
 const PATIENCE_IN_COMPANY: Duration = Duration::from_millis(20);
 /// So many that wait are company enough: their commit waits for no more.
 const COMPANY: u32 = 64;
