@@ -352,10 +352,13 @@ pub struct RemarkMade {
     pub turn: TurnId,
 }
 
-/// From Chunker to Outbox, instead of [`DeliverChunk`]: the turn has been given up meanwhile.
+/// From Chunker to Outbox, instead of [`DeliverChunk`]: there is nothing that could be sent now.
 pub struct NothingToCut {
     /// Of which turn.
     pub turn: TurnId,
+    /// The turn has been given up meanwhile, and nothing will come. Otherwise what has come since it was
+    /// said that a chunk is ready has changed where the answer can be cut.
+    pub is_over: bool,
 }
 
 /// From Outbox to Chunker: Telegram did not take the part; it may go into a larger one.

@@ -116,7 +116,7 @@ impl Chunker {
     fn cut(&mut self, turn: TurnId, merge_above_chars: usize) {
         let chunk_chars = self.settings.chunk_chars;
         let Some(answer) = self.answer.as_mut().filter(|answer| answer.turn == turn) else {
-            return self.ports.nothing_to_cut.tell_if_there(NothingToCut { turn });
+            return self.ports.nothing_to_cut.tell_if_there(NothingToCut { turn, is_over: true });
         };
         answer.announced = false;
         let merges = answer.cutter.waiting_chars() > merge_above_chars.max(chunk_chars);
@@ -129,7 +129,13 @@ impl Chunker {
             }
         };
         let Some(frame) = frame else {
-            return self.ports.nothing_to_cut.tell_if_there(NothingToCut { turn });
+            self.ports.nothing_to_cut.tell_if_there(NothingToCut { turn, is_over: false });
+            if answer.complete {
+                // What is left has no words: nothing else will end the answer.
+                let parts = answer.parts;
+                self.ports.answer_cut.tell_if_there(AnswerCut { turn, parts });
+            }
+            return;
         };
         let part = answer.parts + 1;
         answer.last_closed = frame.closes;

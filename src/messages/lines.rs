@@ -220,7 +220,8 @@ impl fmt::Display for RemarkMade {
 
 impl fmt::Display for NothingToCut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nothing to cut in turn {}", self.turn)
+        let yet = if self.is_over { "" } else { " yet" };
+        write!(f, "nothing to cut in turn {}{yet}", self.turn)
     }
 }
 

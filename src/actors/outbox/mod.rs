@@ -354,10 +354,12 @@ impl Handler<DeliverChunk> for Outbox {
 impl Handler<NothingToCut> for Outbox {
     type Result = ();
 
-    fn handle(&mut self, NothingToCut { turn }: NothingToCut, ctx: &mut Context<Self>) {
+    fn handle(&mut self, NothingToCut { turn, is_over }: NothingToCut, ctx: &mut Context<Self>) {
         if matches!(&self.state, State::Cutting(job) if job.turn == turn) {
             self.state = State::Idle;
-            self.line.forget(turn);
+            if is_over {
+                self.line.forget(turn);
+            }
             self.go_on(ctx);
         }
     }
