@@ -41,6 +41,13 @@ pub const BEGUN_AGAIN: &str = "I was interrupted. Here is the answer from the be
 /// Said after an answer of which a part may not have arrived.
 pub const MAYBE_LOST: &str = "Telegram did not tell me whether a part of this answer reached you. Send /retry if something is missing.";
 
+/// Said after an answer that reached the provider's limit.
+pub const CUT_BY_LENGTH: &str =
+    "My answer ends here because it is as long as my language model allows. Ask me to go on.";
+
+/// Said after an answer that the provider's filter has ended.
+pub const CUT_BY_FILTER: &str = "My language model's provider ended the answer here.";
+
 /// Said when an answer broke off and the model could not go on with it.
 pub const BROKE_OFF: &str = "The answer broke off before it was complete. Send /retry to ask again.";
 

@@ -1,7 +1,9 @@
 //! The rules of one turn: when the model is asked, when tools run, and what the answer is.
 
-use super::chat::{ChatMessage, Reply, Role, ToolCall, Usage};
 use serde::{Deserialize, Serialize};
+
+use super::chat::{ChatMessage, Reply, Role, ToolCall, Usage};
+use super::commands;
 
 /// How the first model call of a turn is made. Calls after tool results always stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -79,6 +81,8 @@ pub struct Turn {
     usage: Option<Usage>,
     /// The model was asked to go on with an answer that broke off; tools are not offered any more.
     continuing: bool,
+    /// Why the last call ended.
+    finish_reason: Option<String>,
 }
 
 /// What stands between text that was written before a round of tools and after it.
@@ -127,6 +131,7 @@ impl Turn {
             said_from: 0,
             usage: None,
             continuing: false,
+            finish_reason: None,
         }
     }
 
@@ -167,10 +172,22 @@ impl Turn {
         if self.wants_tools(&reply) {
             return self.tools_wanted(reply);
         }
-        match (self.answer.trim().is_empty(), reply.tool_calls.is_empty()) {
+        // What was said before a round of tools is no answer, but one that broke off and has no more words is.
+        let is_silent = self.said().trim().is_empty() && !self.continuing;
+        self.finish_reason.clone_from(&reply.finish_reason);
+        match (is_silent, reply.tool_calls.is_empty()) {
             (false, _) => Next::Answered,
             (true, true) => Next::Failed(empty_answer(reply.finish_reason.as_deref())),
             (true, false) => Next::Failed(self.rounds_exhausted()),
+        }
+    }
+
+    /// What the user is to be told of an answer that the provider has ended before its end.
+    pub fn cut_short(&self) -> Option<&'static str> {
+        match self.finish_reason.as_deref() {
+            Some("length") => Some(commands::CUT_BY_LENGTH),
+            Some("content_filter") => Some(commands::CUT_BY_FILTER),
+            _ => None,
         }
     }
 
@@ -408,6 +425,30 @@ mod tests {
             let (mut turn, _) = Turn::begin(RULES, "hi");
             turn.heard(reply.into());
             assert!(matches!(turn.replied(text(reply)), Next::Failed(_)));
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_tools_is_no_answer() {
+        let (mut turn, _) = Turn::begin(RULES, "hi");
+        turn.heard("Let me look that up.".into());
+        turn.replied(tools("Let me look that up."));
+        turn.tool_ran("c1", "4".to_owned());
+        turn.heard(" \n".into());
+        assert!(matches!(turn.replied(text(" \n")), Next::Failed(_)));
+        let (mut turn, _) = Turn::begin(RULES, "hi");
+        turn.heard("It is".into());
+        turn.continue_answer();
+        assert_eq!(turn.replied(text("")), Next::Answered, "it broke off, and there was no more");
+    }
+
+    #[test]
+    fn an_answer_that_the_provider_ended_is_said_to_be_cut_short() {
+        for (reason, is_cut) in [("stop", false), ("length", true), ("content_filter", true)] {
+            let (mut turn, _) = Turn::begin(RULES, "hi");
+            turn.heard("It is fo".into());
+            let reply = Reply { finish_reason: Some(reason.into()), ..text("It is fo") };
+            assert_eq!((turn.replied(reply), turn.cut_short().is_some()), (Next::Answered, is_cut));
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Aside, Conversation};
 use crate::domain::commands;
 use crate::domain::line::Closed;
 use crate::domain::record::{Outcome, Part, State, StoredTurn, Timings};
-use crate::domain::turn::{self, Failure};
+use crate::domain::turn::{self, Failure, Turn};
 use crate::failpoint;
 use crate::messages::{DiscardRest, SaveAnswer, SaveOutcome, TurnEnded};
 
@@ -66,7 +66,10 @@ impl Conversation {
             return self.fail(turn::nothing_to_show(), ctx);
         }
         failpoint::reach("after_last_part");
-        let notice = running.has_gaps().then(|| commands::MAYBE_LOST.to_owned());
+        let maybe_lost = running.has_gaps().then_some(commands::MAYBE_LOST);
+        let cut_short = running.turn.as_ref().and_then(Turn::cut_short);
+        let notices: Vec<_> = cut_short.into_iter().chain(maybe_lost).collect();
+        let notice = (!notices.is_empty()).then(|| notices.join("\n\n"));
         self.end(State::Delivered, None, notice, false);
     }
 

@@ -172,7 +172,7 @@ impl<S: Stream> Reader<S> {
     /// Something went wrong, which changes nothing in an answer that is complete.
     fn fail(&mut self, error: ModelError, text: &mut String) {
         match &self.state {
-            State::Reading(builder) if builder.is_done() => self.close(text),
+            State::Reading(builder) if builder.is_complete() => self.close(text),
             _ => self.state = State::Ended(Some(Err(error))),
         }
     }

@@ -146,6 +146,16 @@ fn what_follows_done_changes_nothing() {
 }
 
 #[test]
+fn trouble_after_the_finish_reason_changes_nothing() {
+    let last = "data: {\"choices\":[{\"delta\":{\"content\":\"b\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let broken = [Ok(Bytes::from(delta("a") + last)), Err(std::io::Error::other("reset"))];
+    let (texts, end) = run(collect(pieces(stream::iter(broken), LIMITS)));
+    assert_eq!((texts.concat(), end.unwrap().is_ok()), ("ab".to_owned(), true));
+    let silent = stream::iter([Ok::<_, Infallible>(Bytes::from(delta("a") + last))]).chain(stream::pending());
+    assert!(run(collect(pieces(silent, LIMITS))).1.unwrap().is_ok());
+}
+
+#[test]
 fn done_does_not_wait_for_the_connection_to_close() {
     let bytes =
         stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"data: [DONE]\n\n"))]).chain(stream::pending());
