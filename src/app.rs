@@ -183,8 +183,12 @@ impl App {
         let settled = from_persistence.port();
         spawn_shared(PERSISTENCE, persistence_context, Persistence::new(store, settled), lost.clone());
         spawn_shared(INGRESS, ingress_context, Ingress::new(ports, ingress_settings, clock), lost.clone());
-        // An error means that Ingress is gone, which `lost` tells.
-        let _lost = recovery.await;
+        tokio::select! {
+            // An error means that Ingress is gone, which `lost` tells.
+            _lost = recovery => {}
+            // Whoever serves is to learn of it too.
+            () = lost.notified() => lost.notify_one(),
+        }
         let door = Door(strong(EDGE, INGRESS, &ingress).port());
         Self { door, drain: strong(APP, INGRESS, &ingress).port(), lost }
     }

@@ -127,7 +127,8 @@ pub struct Http {
     pub max_body_bytes: usize,
     /// Turns in flight; more updates are refused until one has ended.
     pub max_turns_in_flight: usize,
-    /// Turns in flight of one chat or topic; more of its updates are refused until one has ended.
+    /// Turns in flight of one chat or topic; more of its updates are refused until one has ended. By webhook:
+    /// polling takes them all.
     pub max_turns_per_chat: usize,
     /// How long a webhook's body may take to come.
     pub body_timeout_ms: u64,

@@ -144,7 +144,11 @@ impl Server {
         let owner = Owner::this_process();
         alone(store.as_ref(), bot.id, &owner).await?;
         let claim = tokio::task::spawn_local(keep_claim(store.clone(), bot.id, owner.clone()));
-        let settings = Settings::from_config(config, &bot, instructions);
+        let mut settings = Settings::from_config(config, &bot, instructions);
+        if matches!(updates, Updates::Polling { .. }) {
+            // Telegram gives nothing that comes after an update that was not taken, whosever it is.
+            settings.ingress.max_turns_per_chat = usize::MAX;
+        }
         let worlds = worlds(config, secrets, (store.clone(), &watch), &api).await?;
         let app = Shards::start(bot.id, worlds, &settings).await.map_err(ServerError::Shards)?;
         let gate = Gate::new(app.intake(), secret, body_limits(&config.http));

@@ -65,6 +65,8 @@ cases! {
         a_turn_killed_in_a_model_call_is_answered_with_its_history
         sigterm_lets_the_running_answer_end
         sigterm_twice_ends_at_once_and_the_turn_is_taken_up
+        one_who_writes_too_much_makes_no_poll_deaf
+        owed_turns_that_cant_be_read_end_the_process
     ;
     command_line:
         an_export_has_the_agreed_shape

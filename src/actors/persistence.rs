@@ -140,6 +140,16 @@ where
     task.abort_handle()
 }
 
+/// Does `work` in a task of its own. Only a panic is told to this actor, and ends it.
+fn beside(ctx: &Context<Persistence>, work: impl Future<Output = ()> + 'static) {
+    let me = ctx.address().downgrade();
+    tokio::task::spawn_local(async move {
+        if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+            let _gone = me.upgrade().map(|me| me.try_send(Broken(panic)).is_ok());
+        }
+    });
+}
+
 impl Persistence {
     /// A Persistence over `store`, which tells Ingress of settled turns.
     pub fn new(store: Arc<dyn Store>, turn_settled: Port<TurnSettled>) -> Self {
@@ -377,25 +387,24 @@ async fn record(store: Arc<dyn Store>, turn: NewTurn, never_begun: bool) -> Resu
 impl Handler<LoadUnfinished> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, LoadUnfinished { bot, lost, reply_to }: LoadUnfinished, _: &mut Context<Self>) {
+    fn handle(&mut self, LoadUnfinished { bot, lost, reply_to }: LoadUnfinished, ctx: &mut Context<Self>) {
         let store = self.store.clone();
         let loaded = until_taken("read the unfinished turns", move || store.unfinished(bot));
         let reply = async move {
-            let mut turns = loaded.await.unwrap_or_else(|error| {
-                tracing::error!("the unfinished turns can't be read: {error}");
-                Vec::new()
-            });
+            // To serve without them would be to forget what was promised.
+            let mut turns =
+                loaded.await.unwrap_or_else(|error| panic!("the unfinished turns can't be read: {error}"));
             turns.retain(|turn| lost.is_none_or(|lost| turn.key() == lost.key));
             reply_to.tell_if_there(UnfinishedLoaded { lost, turns });
         };
-        tokio::task::spawn_local(reply);
+        beside(ctx, reply);
     }
 }
 
 impl Handler<LoadHistory> for Persistence {
     type Result = ();
 
-    fn handle(&mut self, request: LoadHistory, _: &mut Context<Self>) {
+    fn handle(&mut self, request: LoadHistory, ctx: &mut Context<Self>) {
         let LoadHistory { key, session, before, limit, reply_to } = request;
         let store = self.store.clone();
         let loaded = until_taken("read a history", move || store.history(key, session, before, limit));
@@ -406,7 +415,7 @@ impl Handler<LoadHistory> for Persistence {
             });
             reply_to.tell_if_there(HistoryLoaded { session, before, turns });
         };
-        tokio::task::spawn_local(reply);
+        beside(ctx, reply);
     }
 }
 

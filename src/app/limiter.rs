@@ -60,4 +60,9 @@ impl Pacer for Limiter {
         let Books { overall, chats, .. } = &mut *self.books();
         overall.penalise(chats.entry(chat).or_default(), chat, retry_after_ms, now_ms);
     }
+
+    fn close(&self, chat: i64, for_ms: u64) {
+        let now_ms = self.clock.now_ms();
+        self.books().chats.entry(chat).or_default().close(for_ms, now_ms);
+    }
 }

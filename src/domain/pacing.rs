@@ -124,7 +124,8 @@ impl ChatPace {
         self.close(retry_after_ms, now_ms);
     }
 
-    fn close(&mut self, for_ms: u64, now_ms: i64) {
+    /// Nothing goes to the chat for so long.
+    pub fn close(&mut self, for_ms: u64, now_ms: i64) {
         let until = now_ms.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
         self.closed_until_ms = self.closed_until_ms.max(until);
         self.slots_ms = [None; 2];
@@ -156,6 +157,9 @@ pub trait Pacer: Send + Sync {
 
     /// Telegram answered 429 in `chat`: nothing goes there for so many milliseconds.
     fn penalise(&self, chat: i64, retry_after_ms: u64);
+
+    /// A window that Telegram gave `chat` before, to another process, is open for so many milliseconds still.
+    fn close(&self, chat: i64, for_ms: u64);
 }
 
 /// Chats whose 429s within [`TOGETHER_MS`] are taken for one of the whole bot: a chat's own limit
@@ -307,6 +311,17 @@ mod tests {
         assert_eq!(overall.ask(&mut other, false, Class::Text, 100), Grant::Now);
         overall.penalise(&mut ChatPace::default(), 3, 5_000, 100);
         assert_eq!(overall.ask(&mut other, false, Class::Text, 100), Grant::In(5_000));
+    }
+
+    #[test]
+    fn windows_of_an_earlier_process_are_the_chats_own() {
+        let mut overall = Overall::new(RATES);
+        for _ in 0..8 {
+            let mut pace = ChatPace::default();
+            pace.close(7_200_000, 100);
+            assert_eq!(overall.ask(&mut pace, false, Class::Text, 100), Grant::In(7_200_000));
+        }
+        assert_eq!(overall.ask(&mut ChatPace::default(), false, Class::Text, 100), Grant::Now);
     }
 
     #[test]

@@ -27,6 +27,10 @@ use crate::edge::tools::Toolbox;
 /// after 5 s, and a message that is sent at that very moment may have been sent or not.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
+/// A connection that is not there by then is given up. Before the call itself is: it is then known that
+/// Telegram has got nothing, and the call can be made again.
+const CONNECT: Duration = Duration::from_secs(4);
+
 pub(super) fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient, ServerError> {
     let token = secrets.bot_token.as_ref().ok_or(ServerError::Missing(
         "TELEGRAM_BOT_TOKEN is not set; get a token from @BotFather, or try 'brigade sandbox', which needs none",
@@ -36,8 +40,9 @@ pub(super) fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient
 }
 
 fn telegram_client(config: &Config) -> Result<Client, reqwest::Error> {
-    let timeout = Duration::from_millis(config.telegram.call_timeout_ms);
-    redirect::no_followers().connect_timeout(timeout).pool_idle_timeout(IDLE_CONNECTION).build()
+    let call = Duration::from_millis(config.telegram.call_timeout_ms);
+    let connect = CONNECT.min(call / 2);
+    redirect::no_followers().connect_timeout(connect).pool_idle_timeout(IDLE_CONNECTION).build()
 }
 
 pub(super) fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletions, ServerError> {

@@ -185,6 +185,14 @@ impl House {
         self.bot().kill();
     }
 
+    /// Runs a statement in the embedded store's file.
+    pub fn damage_store(&mut self, sql: &str) {
+        self.store = None;
+        let file = self.folder.path().join("data").join(brigade::edge::store::sqlite::FILE);
+        let connection = rusqlite::Connection::open(file).expect("the store's file");
+        connection.execute_batch(sql).expect("a statement");
+    }
+
     /// Asks the binary to end and waits until it has. Returns its exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
         self.bot().signal("TERM");

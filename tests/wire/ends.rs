@@ -166,3 +166,44 @@ pub async fn sigterm_twice_ends_at_once_and_the_turn_is_taken_up(mut house: Hous
     assert_eq!(house.told(5), ["at last"]);
     house.close().await;
 }
+
+/// More than Telegram gives out at once.
+const MORE_THAN_A_BATCH: usize = 101;
+
+pub async fn one_who_writes_too_much_makes_no_poll_deaf(mut house: House) {
+    if house.kind != Kind::PollingMongo {
+        // A webhook refuses each update for itself.
+        return;
+    }
+    house.set("BRIGADE_HTTP__MAX_TURNS_PER_CHAT", "1");
+    for what in ["PRIVATE", "DELETE", "OVERALL"] {
+        house.set(&format!("BRIGADE_PACING__{what}_EVERY_MS"), "0");
+    }
+    house.start().await;
+    let first = house.say(5, "#first=3000 #say=at last");
+    let mut last = first;
+    for _ in 0..MORE_THAN_A_BATCH {
+        last = house.say(5, "#first=5 #say=more");
+    }
+    let other = house.ask(6, "#first=5 #say=and me").await;
+    let first = house.turn(first).await.expect("on record");
+    assert_eq!((other.state, first.state), (State::Delivered, State::Accepted), "nobody waits for the first");
+    house.ended(last).await;
+    assert_eq!(house.told(5).len(), 1 + MORE_THAN_A_BATCH);
+    house.close().await;
+}
+
+pub async fn owed_turns_that_cant_be_read_end_the_process(mut house: House) {
+    if house.kind != Kind::WebhookSqlite {
+        // A document has no columns that could be missing.
+        return;
+    }
+    house.start().await;
+    house.ask(5, "#first=5 #say=once").await;
+    assert_eq!(house.terminate().await, Some(0));
+    house.damage_store("ALTER TABLE turns DROP COLUMN usage");
+    house.begin_with(&[]);
+    assert_eq!(house.bot().ended().await, Some(1), "{}", house.bot().log());
+    let log = house.bot().log();
+    assert!(log.contains("the unfinished turns can't be read") && log.contains("usage"), "{log}");
+}

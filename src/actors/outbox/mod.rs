@@ -386,7 +386,7 @@ impl Handler<TakeOver> for Outbox {
         let TakeOver { turn, status, growing, closed_for_ms } = take_over;
         self.line.take_over(turn, status, growing);
         if closed_for_ms > 0 {
-            self.pacer.penalise(self.to.chat, closed_for_ms);
+            self.pacer.close(self.to.chat, closed_for_ms);
         }
     }
 }

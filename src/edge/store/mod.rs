@@ -147,3 +147,8 @@ pub trait Store: Send + Sync {
     /// Whether the store takes calls now.
     fn ping(&self) -> Stored<()>;
 }
+
+/// Tells the operator of an owed turn that can't be read. It is left out, and keeps no other from being answered.
+fn unreadable(error: &StoreError) {
+    tracing::error!("a turn that is owed is left out: {error}");
+}

@@ -48,9 +48,17 @@ pub enum TelegramError {
 }
 
 impl TelegramError {
-    /// Whether Telegram surely did nothing, and the same call may succeed later.
+    /// Whether Telegram surely did nothing, and the call is to be made again, if need be by another process.
     pub fn was_not_done(&self) -> bool {
-        matches!(self, Self::RetryAfter(_) | Self::Unreachable(_) | Self::Server(_))
+        matches!(
+            self,
+            Self::RetryAfter(_)
+                | Self::Unreachable(_)
+                | Self::Server(_)
+                | Self::Unauthorised(_)
+                | Self::Migrated(_)
+                | Self::TopicGone(_)
+        )
     }
 
     /// Whether the same call may succeed later without anyone's doing.

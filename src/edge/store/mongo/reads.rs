@@ -2,14 +2,14 @@
 
 use futures::TryStreamExt;
 use mongodb::bson::serde_helpers::HumanReadable;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, deserialize_from_document, doc};
 use uuid::Uuid;
 
 use super::{Inside, fields, within};
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::StoredTurn;
 use crate::edge::store::mongo::errors::during;
-use crate::edge::store::{Filter, SessionSummary, StoreError};
+use crate::edge::store::{Filter, SessionSummary, StoreError, unreadable};
 
 impl Inside {
     pub(super) async fn history(
@@ -33,7 +33,12 @@ impl Inside {
     }
 
     pub(super) async fn unfinished(&self, bot: i64) -> Result<Vec<StoredTurn>, StoreError> {
-        self.all(fields::of_unfinished(bot), doc! { "chat": 1, "seq": 1, "topic": 1 }).await
+        let failed = during("read the unfinished turns");
+        let turns = self.turns.clone_with_type::<Document>();
+        let order = doc! { "chat": 1, "seq": 1, "topic": 1 };
+        let find = turns.find(fields::of_unfinished(bot)).sort(order).allow_disk_use(true);
+        let found: Vec<_> = find.await.map_err(&failed)?.try_collect().await.map_err(&failed)?;
+        Ok(found.into_iter().filter_map(|turn| self::turn(turn).inspect_err(unreadable).ok()).collect())
     }
 
     pub(super) async fn turn(&self, id: TurnId) -> Result<Option<StoredTurn>, StoreError> {
@@ -103,4 +108,10 @@ fn summary() -> Document {
 
 fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn turn(stored: Document) -> Result<StoredTurn, StoreError> {
+    let id = stored.get("_id").map_or_else(|| "without an id".to_owned(), Bson::to_string);
+    let turn = deserialize_from_document::<HumanReadable<StoredTurn>>(stored);
+    turn.map(|turn| turn.0).map_err(|error| StoreError::Refused(format!("turn {id} can't be read: {error}")))
 }

@@ -21,7 +21,7 @@ use rusqlite::config::DbConfig;
 use uuid::Uuid;
 
 use super::owner::Owner;
-use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored};
+use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored, unreadable};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};

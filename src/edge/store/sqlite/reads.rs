@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::errors::during;
 use super::rows::{self, COLUMNS};
-use super::{Filter, SessionSummary, StoreError};
+use super::{Filter, SessionSummary, StoreError, unreadable};
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{StoredTurn, User};
 
@@ -37,7 +37,8 @@ pub(super) fn unfinished(connection: &Connection, bot: i64) -> Result<Vec<Stored
         "SELECT {COLUMNS} FROM turns WHERE bot = ? AND state IN ('accepted', 'answered')
          ORDER BY chat, seq, ifnull(topic, 0)"
     );
-    select(connection, &sql, [bot], rows::turn)
+    let read = select(connection, &sql, [bot], |row| Ok(rows::turn(row)))?;
+    Ok(read.into_iter().filter_map(|turn| turn.inspect_err(unreadable).ok()).collect())
 }
 
 /// One turn.

@@ -157,6 +157,17 @@ async fn a_damaged_row_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_damaged_row_keeps_no_other_turn_from_being_taken_up() {
+    let (store, _directory) = open();
+    for update in [1, 2, 3] {
+        store.record(new_turn(update, "a")).await.unwrap();
+    }
+    store.execute("UPDATE turns SET kind = 'of a newer version' WHERE seq = 2").await;
+    let owed: Vec<_> = store.unfinished(7).await.unwrap().iter().map(|turn| turn.seq).collect();
+    assert_eq!(owed, [1, 3]);
+}
+
+#[tokio::test]
 async fn dropping_the_last_handle_finishes_what_is_queued() {
     let (store, directory) = open();
     let queued: Vec<_> = (1..=20).map(|update| store.record(new_turn(update, "a"))).collect();
