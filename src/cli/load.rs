@@ -9,11 +9,11 @@ use clap::{Args, ValueEnum};
 use super::Failed;
 use crate::load::bot::Program;
 use crate::load::distribution::Distribution;
-use crate::load::pin::{core_count, pin};
+use crate::load::pin::pin;
 use crate::load::profile::{Profile, set_fault};
 use crate::load::report::{Report, page, table};
 use crate::load::run::{Options, Tested, run};
-use told::{chats_in, read_baseline, say, webhook_of, write};
+use told::{chats_in, peer_of, read_baseline, say, webhook_of, write};
 
 /// Let many simulated people talk with a bot, measure it, and judge every word.
 ///
@@ -35,7 +35,7 @@ Examples:
   brigade load
   brigade load --chats 1000 --pin --report load.html --json load.json
   brigade load --profile burst --duration 20 --baseline load.json
-  brigade load --rate 50 --chats 500 --duration 60
+  brigade load --rate 50 --chats 1000 --duration 60
   brigade load --against http://127.0.0.1:8080 --secret WORD --telegram-port 9001 --model-port 9002"
 )]
 pub(super) struct Load {
@@ -47,7 +47,7 @@ pub(super) struct Load {
     #[arg(long, value_name = "N")]
     chats: Option<u64>,
 
-    /// The chats from A to B, to run from several machines without meeting each other.
+    /// The chats from A to B, to load one bot from several machines: see --peer.
     #[arg(long, value_name = "A..B", conflicts_with = "chats")]
     chat_range: Option<String>,
 
@@ -100,12 +100,13 @@ pub(super) struct Load {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// How long a turn may take before it counts as unanswered, in seconds.
+    /// How long a turn may take before it counts as unanswered, in seconds. It begins when nothing else is to
+    /// be answered in its chat.
     #[arg(long, value_name = "S")]
     turn_timeout: Option<f64>,
 
-    /// Test this program instead. It gets TELEGRAM_API_URL, OPENAI_BASE_URL, TELEGRAM_BOT_TOKEN,
-    /// TELEGRAM_WEBHOOK_URL, TELEGRAM_WEBHOOK_SECRET and PORT.
+    /// Test this program instead. It gets TELEGRAM_API_URL, TELEGRAM_BOT_TOKEN, TELEGRAM_WEBHOOK_URL,
+    /// TELEGRAM_WEBHOOK_SECRET, OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL and PORT.
     #[arg(long, value_name = "PATH")]
     bot: Option<PathBuf>,
 
@@ -117,8 +118,8 @@ pub(super) struct Load {
     #[arg(long, value_name = "NAME=VALUE")]
     bot_env: Vec<String>,
 
-    /// Test a bot that runs already: where its webhook is. The simulators' addresses are printed;
-    /// the bot must have been told them.
+    /// Test a bot that runs already: where its webhook is. The simulators' addresses on this machine
+    /// are printed; the bot must have been told them.
     #[arg(long, value_name = "URL", conflicts_with_all = ["bot", "bot_env", "pin"])]
     against: Option<String>,
 
@@ -130,9 +131,14 @@ pub(super) struct Load {
     #[arg(long, value_name = "ID", requires = "against")]
     pid: Option<u32>,
 
-    /// With --against: the folder of its embedded store, to look into at the end.
+    /// With --against: the folder of its embedded store, to look into at the end. Its bot must be number 77.
     #[arg(long, value_name = "FOLDER", requires = "against")]
     store: Option<PathBuf>,
+
+    /// With --against: another load test of the same bot, on another machine, and where its Telegram and its
+    /// model are. The bot needs to know only this one's, which is to end last. May be given several times.
+    #[arg(long, value_name = "A..B=TELEGRAM,MODEL", requires = "against")]
+    peer: Vec<String>,
 
     /// The simulated Telegram's port; 0 takes a free one. Any other listens on all addresses.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
@@ -213,11 +219,11 @@ impl Load {
             name: self.profile.clone(),
             first_chat,
             bot: self.tested(config, cores.map(|cores| cores.bot))?,
+            peers: self.peer.iter().map(|peer| peer_of(peer)).collect::<Result<_, _>>()?,
             telegram_port: self.telegram_port,
             model_port: self.model_port,
             store: self.store.clone(),
-            bot_cores: if cores.is_some() { 1 } else { core_count() },
-            shares_cores: cores.is_none() && self.against.is_none(),
+            is_pinned: cores.is_some(),
         })
     }
 

@@ -7,6 +7,9 @@ use crate::sandbox::telegram::chaos::Random;
 /// What a question begins with.
 const QUESTION: &str = "load-question";
 
+/// The longest answer, however it was drawn, in characters.
+pub(crate) const MOST_CHARS: u64 = 1_000_000;
+
 /// Words without any mark that could be formatting; some are longer in bytes than in characters.
 const WORDS: [&str; 24] = [
     "salt",
@@ -55,8 +58,9 @@ impl Plan {
     pub(crate) fn of(profile: &Profile, chat: i64, turn: u32) -> Self {
         let mut random = Random::new(&[profile.seed, chat as u64, u64::from(turn)]);
         let model = &profile.model;
-        let deltas = model.deltas.draw(&mut random).round().max(1.0);
-        let chars = (deltas * model.chars_per_delta).round().max(1.0) as usize;
+        let most = MOST_CHARS as f64;
+        let deltas = model.deltas.draw(&mut random).round().clamp(1.0, most);
+        let chars = (deltas * model.chars_per_delta).round().clamp(1.0, most) as usize;
         let tool_rounds = model.tool_rounds.draw(&mut random).round() as u32;
         let first_ms = model.first_ms.draw(&mut random);
         Self { text: answer(chat, turn, chars), deltas: deltas as usize, tool_rounds, first_ms, random }

@@ -25,6 +25,8 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 const HOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// How long it may take to end.
 const END_PATIENCE: Duration = Duration::from_secs(40);
+/// The exit code of a program that was ended by SIGTERM, where it has one.
+const BY_SIGTERM: i32 = 128 + 15;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Another process may take a free port first.
 const ATTEMPTS: usize = 5;
@@ -161,8 +163,8 @@ impl Bot {
         }
         match timeout(END_PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            // Programs that know no orderly end are ended by the signal.
-            Ok(Ok(status)) if status.code().is_none() => Ok(()),
+            // Programs that know no orderly end are ended by the signal, or say so as a shell does.
+            Ok(Ok(status)) if status.code().is_none_or(|code| code == BY_SIGTERM) => Ok(()),
             Ok(Ok(status)) => Err(self.blame(&format!("the bot ended badly ({status})"))),
             Ok(Err(error)) => Err(format!("the bot can't be waited for: {error}")),
             Err(_) => {

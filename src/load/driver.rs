@@ -1,11 +1,13 @@
 //! The people: who asks when.
 
+use std::future::ready;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::TryStreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::hub::Hub;
@@ -47,24 +49,32 @@ impl Plan {
 }
 
 /// Asks all questions and waits until all are answered or given up.
-pub(super) async fn drive(hub: Rc<Hub>, plan: Plan) {
+///
+/// # Errors
+/// When nobody asked, or a person's task failed.
+pub(super) async fn drive(hub: Rc<Hub>, plan: Plan) -> Result<(), String> {
     match hub.profile.rate_per_s {
         Some(rate) => arrivals(&hub, &plan, rate).await,
         None => everybody(&hub, &plan).await,
     }
+    .map_err(|failed| format!("what a person does failed: {failed}"))?;
+    match hub.stats.borrow().counts.questions {
+        0 => Err("no question was asked in that time: ask for longer or more often".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Closed loop: each person asks, waits for the answer, thinks, asks again.
-async fn everybody(hub: &Rc<Hub>, plan: &Plan) {
+async fn everybody(hub: &Rc<Hub>, plan: &Plan) -> Result<(), JoinError> {
     let chats = hub.profile.chats;
-    let mut people: FuturesUnordered<_> = (0..chats)
+    let people: FuturesUnordered<_> = (0..chats)
         .map(|nth| {
             let start = plan.began + ms(hub.profile.ramp_s * 1000.0 * nth as f64 / chats as f64);
             let chat = plan.first_chat + nth as i64;
             tokio::task::spawn_local(person(hub.clone(), plan.clone(), chat, start))
         })
         .collect();
-    while people.next().await.is_some() {}
+    people.try_for_each(|()| ready(Ok(()))).await
 }
 
 async fn person(hub: Rc<Hub>, plan: Plan, chat: i64, start: Instant) {
@@ -75,7 +85,7 @@ async fn person(hub: Rc<Hub>, plan: Plan, chat: i64, start: Instant) {
             return;
         }
         let (turn, ends) = hub.ask(chat, intended);
-        if !ended(&hub, chat, turn, ends).await {
+        if !has_ended(&hub, chat, turn, ends).await {
             // Somebody who gets no answer goes away.
             return;
         }
@@ -84,19 +94,27 @@ async fn person(hub: Rc<Hub>, plan: Plan, chat: i64, start: Instant) {
 }
 
 /// Waits for the end of a turn; false when there was none in time.
-async fn ended(hub: &Hub, chat: i64, turn: u32, ends: oneshot::Receiver<()>) -> bool {
+async fn has_ended(hub: &Hub, chat: i64, turn: u32, mut ends: oneshot::Receiver<()>) -> bool {
     let patience = ms(hub.profile.turn_timeout_s * 1000.0);
-    let has_ended = timeout_at(Instant::now() + patience, ends).await.is_ok_and(|ended| ended.is_ok());
-    if !has_ended {
-        hub.judge.borrow_mut().give_up(chat, turn, patience);
+    let mut until = Instant::now() + patience;
+    loop {
+        if let Ok(ended) = timeout_at(until, &mut ends).await {
+            return ended.is_ok();
+        }
+        // While earlier questions of the chat are answered, this one is not late.
+        until = hub.judge.borrow().next_since(chat, turn).unwrap_or(until) + patience;
+        let now = Instant::now();
+        if until <= now {
+            hub.judge.borrow_mut().give_up(chat, turn, patience, now);
+            return false;
+        }
     }
-    has_ended
 }
 
 /// Open loop: questions come when they come, to any chat, whoever still waits for an answer there.
-async fn arrivals(hub: &Rc<Hub>, plan: &Plan, rate_per_s: f64) {
+async fn arrivals(hub: &Rc<Hub>, plan: &Plan, rate_per_s: f64) -> Result<(), JoinError> {
     let mut random = Random::new(&[hub.profile.seed, PEOPLE]);
-    let mut waiting = FuturesUnordered::new();
+    let waiting = FuturesUnordered::new();
     let chats = hub.profile.chats;
     let most = hub.profile.turns.map_or(u64::MAX, |turns| u64::from(turns) * chats);
     let mut intended = plan.began;
@@ -108,9 +126,9 @@ async fn arrivals(hub: &Rc<Hub>, plan: &Plan, rate_per_s: f64) {
         let chat = plan.first_chat + random.below(reached(hub, plan, intended)) as i64;
         let (turn, ends) = hub.ask(chat, intended);
         let hub = hub.clone();
-        waiting.push(tokio::task::spawn_local(async move { ended(&hub, chat, turn, ends).await }));
+        waiting.push(tokio::task::spawn_local(async move { has_ended(&hub, chat, turn, ends).await }));
     }
-    while waiting.next().await.is_some() {}
+    waiting.try_for_each(|_has_ended| ready(Ok(()))).await
 }
 
 fn poisson_gap(rate_per_s: f64, random: &mut Random) -> Duration {

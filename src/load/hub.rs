@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Plan};
 use super::judge::{Asked, Judge, Moment};
+use super::peers::Peers;
 use super::profile::Profile;
 use super::stats::Stats;
 use super::webhook::Hook;
@@ -29,6 +30,8 @@ pub(crate) struct Hub {
     pub(crate) world: SharedWorld,
     /// Whether it answers the frequent calls too, because limits or faults are on.
     pub(crate) ruled: bool,
+    /// Who has the chats of other machines.
+    pub(super) peers: Peers,
     /// Where updates go.
     pub(crate) hook: RefCell<Option<Hook>>,
     /// Somebody has said where; what else is said later does not count.
@@ -38,7 +41,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(profile: Profile, world: SharedWorld, first_update: i64) -> Self {
+    pub(super) fn new(profile: Profile, world: SharedWorld, peers: Peers, first_update: i64) -> Self {
         let stats = Rc::new(RefCell::new(Stats::new()));
         let ruled = profile.is_ruled();
         world.with(|world, _| world.number_updates_from(BOT, first_update));
@@ -48,6 +51,7 @@ impl Hub {
             stats,
             world,
             ruled,
+            peers,
             hook: RefCell::default(),
             webhook_set: Cell::new(false),
             message_id: Cell::new(0),

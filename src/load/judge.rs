@@ -50,6 +50,8 @@ pub(crate) struct Asked {
 /// What is judged beside the answers.
 #[derive(Debug, Clone, Copy)]
 struct Rules {
+    /// Every question gets a "✓".
+    check_mark: bool,
     /// Between two "Thinking..."; none where nobody promised them.
     thinking_every: Option<Duration>,
 }
@@ -69,8 +71,53 @@ struct Chat {
     updates: Vec<i64>,
     /// Those that have not ended.
     turns: VecDeque<Turn>,
+    /// The one that ended last.
+    ended: Option<Turn>,
+    /// Nobody waits for these any longer, but their answers may still come.
+    given_up: Vec<Turn>,
     statuses: Vec<Status>,
+    lost: Lost,
     held_until: Option<Instant>,
+}
+
+/// Messages that the chat got and whose senders never learnt of it. What is sent again for that is no fault,
+/// and what can't be deleted as its id is not known is none.
+#[derive(Debug, Default)]
+struct Lost {
+    parts: usize,
+    statuses: usize,
+}
+
+impl Chat {
+    /// Whether a part of an answer may be there twice. Each lost reply is an excuse once.
+    fn may_repeat(&mut self) -> bool {
+        let may = self.lost.parts > 0;
+        self.lost.parts -= usize::from(may);
+        may
+    }
+
+    /// Whether a text is part of an earlier answer, and may be: of one that nobody waits for any longer, or of
+    /// the last one, which is shown again.
+    fn take_late(&mut self, id: i64, text: &str, now: Instant) -> bool {
+        let due = self.turns.iter().find(|turn| !turn.is_complete());
+        if due.is_some_and(|due| due.is_next(text)) {
+            return false;
+        }
+        if self.ended.as_ref().is_some_and(|ended| ended.has(text)) && self.may_repeat() {
+            return true;
+        }
+        let Some(late) = self.given_up.iter_mut().find(|turn| turn.has(text)) else { return false };
+        late.take(id, text, now);
+        self.given_up.retain(|turn| !turn.is_complete());
+        self.next_begins(now);
+        true
+    }
+
+    fn next_begins(&mut self, now: Instant) {
+        if let Some(next) = self.turns.front_mut() {
+            next.be_next(now);
+        }
+    }
 }
 
 /// The judge.
@@ -86,15 +133,23 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(profile: &Profile, stats: Rc<RefCell<Stats>>) -> Self {
-        // Where calls are counted or fail, "Thinking..." gives way to what matters more.
+        // Where calls are counted or fail, "✓" and "Thinking..." give way to what matters more.
         let every_ms = Some(profile.bot.thinking_every_ms).filter(|ms| *ms > 0 && !profile.is_ruled());
-        let rules = Rules { thinking_every: every_ms.map(Duration::from_millis) };
+        let rules = Rules {
+            check_mark: profile.bot.check_mark && !profile.is_ruled(),
+            thinking_every: every_ms.map(Duration::from_millis),
+        };
         Self { violations: Violations::default(), rules, chats: HashMap::new(), stats, open_turns: 0 }
     }
 
     /// The number of a chat's next turn.
     pub(crate) fn next_turn(&self, chat: i64) -> u32 {
         self.chats.get(&chat).map_or(0, |chat| chat.asked) + 1
+    }
+
+    /// Chats in which something was asked.
+    pub(crate) fn chats(&self) -> usize {
+        self.chats.len()
     }
 
     /// Turns that have not ended.
@@ -111,7 +166,11 @@ impl Judge {
     pub(crate) fn asked(&mut self, chat: i64, asked: Asked) {
         let state = self.chats.entry(chat).or_default();
         state.asked = asked.turn;
+        let posted = asked.posted;
         state.turns.push_back(Turn::new(asked));
+        if state.turns.len() == 1 {
+            state.next_begins(posted);
+        }
         self.open_turns += 1;
         self.stats.borrow_mut().counts.questions += 1;
     }
@@ -119,6 +178,12 @@ impl Judge {
     /// The update that carries the last question.
     pub(crate) fn named(&mut self, chat: i64, update: i64) {
         self.chats.entry(chat).or_default().updates.push(update);
+    }
+
+    /// Since when nothing else is to be answered in its chat before this turn; none while something is.
+    pub(crate) fn next_since(&self, chat: i64, turn: u32) -> Option<Instant> {
+        let next = self.chats.get(&chat)?.turns.front();
+        next.filter(|next| next.number == turn)?.next_since
     }
 
     /// The model has emitted something of a turn's answer.
@@ -156,7 +221,9 @@ impl Judge {
             state.statuses.retain(|status| status.id != id);
             return self.chunk(chat, id, text, now);
         }
-        let Some(turn) = state.turns.iter_mut().find(|turn| turn.shows(id)) else { return };
+        let Some(turn) = state.turns.iter_mut().chain(&mut state.ended).find(|turn| turn.shows(id)) else {
+            return;
+        };
         let number = turn.number;
         if turn.regrow(id, text, now) {
             self.look_at_end(chat, number, now);
@@ -174,13 +241,36 @@ impl Judge {
     pub(crate) fn deleted(&mut self, chat: i64, ids: &[i64], now: Instant) {
         let Some(state) = self.chats.get_mut(&chat) else { return };
         state.statuses.retain(|status| !ids.contains(&status.id));
-        for turn in &state.turns {
+        for turn in state.turns.iter().chain(&state.ended) {
             if let Some(id) = ids.iter().find(|id| turn.shows(**id)) {
                 let seen = format!("message {id} of the answer was deleted");
                 self.violations.add(chat, turn.number, "deleted", seen);
             }
         }
         self.settle(chat, now);
+    }
+
+    /// The chat shows a draft with words of the answer, or with none yet.
+    pub(crate) fn drafted(&mut self, chat: i64, text: &str, now: Instant) {
+        let has_words = !text.trim().is_empty() && !text.trim().starts_with(THINKING);
+        let Some(state) = self.chats.get_mut(&chat) else { return };
+        let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_complete()) else { return };
+        let (number, is_first) = (turn.number, turn.first_chunk.is_none() && has_words);
+        let silent = turn.silence(now, self.rules.thinking_every).filter(|_| is_first);
+        turn.drafted(has_words, now);
+        if let Some(seen) = silent {
+            self.violations.add(chat, number, "thinking", seen);
+        }
+        if is_first {
+            self.first_shown(chat, number);
+        }
+    }
+
+    /// A message was taken, and the bot never learns that it was.
+    pub(crate) fn reply_lost(&mut self, chat: i64, text: &str) {
+        let lost = &mut self.chats.entry(chat).or_default().lost;
+        let is_status = text.trim() == CHECK_MARK || text.trim().starts_with(THINKING);
+        *(if is_status { &mut lost.statuses } else { &mut lost.parts }) += 1;
     }
 
     /// A call was answered 429: the chat is to be silent until then.
@@ -195,12 +285,13 @@ impl Judge {
     }
 
     /// Nobody waits for a turn any longer.
-    pub(crate) fn give_up(&mut self, chat: i64, turn: u32, after: Duration) {
+    pub(crate) fn give_up(&mut self, chat: i64, turn: u32, after: Duration, now: Instant) {
         let Some(state) = self.chats.get_mut(&chat) else { return };
         let Some(at) = state.turns.iter().position(|open| open.number == turn) else { return };
         let left = state.statuses.iter().filter(|status| status.turn == turn).count();
         let Some(given_up) = state.turns.remove(at) else { return };
         state.statuses.retain(|status| status.turn != turn);
+        state.next_begins(now);
         self.open_turns -= 1;
         let kind = if given_up.is_complete() { "status left" } else { "unanswered" };
         let seen = format!(
@@ -209,6 +300,9 @@ impl Judge {
             given_up.shown_bytes(),
             given_up.answer_bytes(),
         );
+        if !given_up.is_complete() {
+            state.given_up.push(given_up);
+        }
         self.violations.add(chat, turn, kind, seen);
     }
 
@@ -216,6 +310,9 @@ impl Judge {
         let Some(state) = self.chats.get_mut(&chat) else { return };
         let asked = state.asked;
         let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_acknowledged()) else {
+            if state.lost.statuses > 0 {
+                return state.statuses.push(Status { id, turn: asked });
+            }
             return self.violations.add(chat, asked, "doubled", "a second \"✓\" for one question".to_owned());
         };
         turn.acknowledge(now);
@@ -226,7 +323,7 @@ impl Judge {
 
     /// "Thinking..." as a message of its own, or as a new text of one.
     fn thinking(&mut self, chat: i64, id: Option<i64>, now: Instant) {
-        let Some(state) = self.chats.get_mut(&chat) else { return };
+        let Some(state) = self.chats.get_mut(&chat).filter(|state| state.given_up.is_empty()) else { return };
         let asked = state.asked;
         let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_complete()) else {
             let seen = "\"Thinking...\" although nothing is to be answered".to_owned();
@@ -242,6 +339,9 @@ impl Judge {
 
     fn chunk(&mut self, chat: i64, id: i64, text: &str, now: Instant) {
         let Some(state) = self.chats.get_mut(&chat) else { return };
+        if state.take_late(id, text, now) {
+            return;
+        }
         let asked = state.asked;
         let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_complete()) else {
             let seen = format!("all is answered, and then: {}", excerpt(text));
@@ -260,6 +360,7 @@ impl Judge {
                 let seen = format!("{bytes} bytes of the answer are missing before {}", excerpt(text));
                 self.violations.add(chat, number, "missing", seen);
             }
+            Fit::Again if state.may_repeat() => {}
             Fit::Again => {
                 self.violations.add(chat, number, "doubled", format!("shown twice: {}", excerpt(text)));
             }
@@ -315,17 +416,22 @@ impl Judge {
     fn settle(&mut self, chat: i64, now: Instant) {
         let Some(state) = self.chats.get_mut(&chat) else { return };
         while let Some(turn) = state.turns.front() {
-            let has_status = state.statuses.iter().any(|status| status.turn == turn.number);
-            if !turn.is_complete() || has_status {
+            let number = turn.number;
+            let statuses = state.statuses.iter().filter(|status| status.turn == number).count();
+            if !turn.is_complete() || statuses > state.lost.statuses {
                 return;
             }
-            let ended = state.turns.pop_front().and_then(|mut turn| turn.ended.take());
-            // A driver that has given up does not listen.
-            let _nobody = ended.map(|ended| ended.send(()));
-            self.open_turns -= 1;
-            if let Some(next) = state.turns.front_mut() {
-                next.begin(now);
+            state.lost.statuses -= statuses;
+            state.statuses.retain(|status| status.turn != number);
+            let Some(mut turn) = state.turns.pop_front() else { return };
+            if self.rules.check_mark && !turn.is_acknowledged() {
+                self.violations.add(chat, number, "no ✓", "the question was answered without it".to_owned());
             }
+            // A driver that has given up does not listen.
+            let _nobody = turn.ended.take().map(|ended| ended.send(()));
+            state.ended = Some(turn);
+            state.next_begins(now);
+            self.open_turns -= 1;
         }
     }
 }

@@ -17,7 +17,9 @@ impl Court {
     /// A chat 5 in which `questions` wait, with answers that name their turns.
     fn with(questions: u32) -> Self {
         let stats = Rc::new(RefCell::new(Stats::new()));
-        let judge = Judge::new(&Profile::read(BUILT_IN[0].1).unwrap(), stats.clone());
+        let mut judge = Judge::new(&Profile::read(BUILT_IN[0].1).unwrap(), stats.clone());
+        // Most of these tests are about something else.
+        judge.rules.check_mark = false;
         let mut court = Self { judge, stats, start: Instant::now(), ends: Vec::new() };
         for turn in 1..=questions {
             let (ended, ends) = oneshot::channel();
@@ -31,6 +33,11 @@ impl Court {
 
     fn at(&self, ms: u64) -> Instant {
         self.start + Duration::from_millis(ms)
+    }
+
+    /// The first turn is given up.
+    fn give_up(&mut self, ms: u64) {
+        self.judge.give_up(5, 1, Duration::from_secs(60), self.at(ms));
     }
 
     fn sent(&mut self, ms: u64, id: i64, text: &str) {
@@ -49,6 +56,7 @@ impl Court {
 #[test]
 fn a_right_answer_is_right_and_is_measured() {
     let mut court = Court::with(1);
+    court.judge.rules.check_mark = true;
     court.sent(10, 1, "✓");
     court.judge.emitted(5, 1, Moment::Filled, court.at(100));
     court.sent(103, 2, &ANSWER[..38]);
@@ -109,7 +117,7 @@ fn a_missing_part_is_found() {
 
     let mut court = Court::with(1);
     court.sent(10, 1, &ANSWER[..38]);
-    court.judge.give_up(5, 1, Duration::from_secs(60));
+    court.give_up(60_000);
     assert_eq!(court.kinds(), ["unanswered"]);
     assert!(court.judge.violations.first[0].seen.contains("38 of"));
 }
@@ -143,7 +151,7 @@ fn a_check_mark_that_stays_is_found() {
     court.sent(10, 1, "✓");
     court.sent(20, 2, ANSWER);
     assert_eq!(court.ended(), [false]);
-    court.judge.give_up(5, 1, Duration::from_secs(60));
+    court.give_up(60_000);
     assert_eq!(court.kinds(), ["status left"]);
 }
 
@@ -196,4 +204,81 @@ fn silence_after_a_429_is_counted_once_where_it_overlaps() {
     court.judge.held(5, Duration::from_secs(1), court.at(10_000));
     let counts = court.stats.borrow().counts;
     assert_eq!((counts.too_many_requests, counts.held_ms), (3, 5_000));
+}
+
+#[test]
+fn a_check_mark_that_never_comes_is_found() {
+    let mut court = Court::with(1);
+    court.judge.rules.check_mark = true;
+    court.sent(20, 2, ANSWER);
+    assert_eq!((court.ended(), court.kinds()), (vec![true], vec!["no ✓"]));
+}
+
+#[test]
+fn what_becomes_of_a_message_after_the_end_is_seen() {
+    let mut court = Court::with(1);
+    court.sent(10, 1, &ANSWER[..38]);
+    court.sent(20, 2, &ANSWER[38..]);
+    assert_eq!(court.ended(), [true]);
+    court.judge.edited(5, 1, &ANSWER[..38], court.at(30));
+    assert_eq!(court.kinds(), [""; 0], "the same text, formatted perhaps");
+    court.judge.edited(5, 1, "something else", court.at(40));
+    court.judge.deleted(5, &[2], court.at(50));
+    assert_eq!(court.kinds(), ["wrong text", "deleted"]);
+}
+
+#[test]
+fn an_empty_message_is_no_answer() {
+    let mut court = Court::with(1);
+    court.sent(10, 1, " ");
+    assert_eq!(court.kinds(), ["wrong text"]);
+}
+
+#[test]
+fn what_was_given_up_and_comes_late_is_told_once() {
+    let mut court = Court::with(2);
+    court.give_up(60_000);
+    assert_eq!(court.judge.next_since(5, 2), Some(court.at(60_000)));
+    court.sent(61_000, 1, "Thinking...");
+    court.sent(62_000, 2, ANSWER);
+    court.sent(63_000, 3, &ANSWER.replace("turn 1", "turn 2"));
+    assert_eq!((court.ended(), court.kinds()), (vec![false, true], vec!["unanswered"]));
+}
+
+#[test]
+fn a_question_behind_another_is_not_late() {
+    let mut court = Court::with(2);
+    assert_eq!(court.judge.next_since(5, 1), Some(court.at(0)));
+    assert_eq!(court.judge.next_since(5, 2), None);
+    court.sent(9_000, 1, ANSWER);
+    assert_eq!(court.judge.next_since(5, 2), Some(court.at(9_000)));
+}
+
+#[test]
+fn a_lost_reply_excuses_one_repetition() {
+    let mut court = Court::with(1);
+    court.sent(10, 1, "✓");
+    court.judge.reply_lost(5, "✓");
+    court.sent(20, 2, &ANSWER[..38]);
+    court.judge.reply_lost(5, &ANSWER[..38]);
+    court.sent(30, 3, &ANSWER[..38]);
+    court.sent(40, 4, &ANSWER[38..]);
+    assert_eq!((court.ended(), court.kinds()), (vec![true], vec![]), "nobody knows the id of the \"✓\"");
+    court.judge.reply_lost(5, &ANSWER[38..]);
+    court.sent(50, 5, &ANSWER[38..]);
+    court.sent(60, 6, &ANSWER[38..]);
+    assert_eq!(court.kinds(), ["doubled"]);
+}
+
+#[test]
+fn a_draft_has_the_first_words() {
+    let mut court = Court::with(1);
+    court.judge.drafted(5, "Thinking…", court.at(4_000));
+    court.judge.drafted(5, &ANSWER[..10], court.at(9_000));
+    court.judge.emitted(5, 1, Moment::Filled, court.at(9_500));
+    court.sent(20_000, 1, ANSWER);
+    assert_eq!((court.ended(), court.kinds()), (vec![true], vec![]));
+    let stats = court.stats.borrow();
+    assert!(stats.of(Metric::FirstChunk).max().abs_diff(9_000_000) < 20_000);
+    assert_eq!(stats.of(Metric::Added).len(), 0, "words that come sooner can't be measured so");
 }

@@ -29,6 +29,7 @@ pub(super) enum Fit {
 struct Shown {
     id: i64,
     start: usize,
+    end: usize,
 }
 
 /// A turn that has not ended.
@@ -39,6 +40,8 @@ pub(super) struct Turn {
     pub(super) ended: Option<oneshot::Sender<()>>,
     pub(super) first_chunk: Option<Instant>,
     pub(super) last_emitted: Option<Instant>,
+    /// Since when nothing else is to be answered before it; none while something is.
+    pub(super) next_since: Option<Instant>,
     answer: String,
     acknowledged: bool,
     filled: Option<Instant>,
@@ -59,6 +62,7 @@ impl Turn {
             ended: Some(asked.ended),
             first_chunk: None,
             last_emitted: None,
+            next_since: None,
             answer: asked.answer,
             acknowledged: false,
             filled: None,
@@ -93,13 +97,26 @@ impl Turn {
     /// "✓" is there. The bot has taken the question only now.
     pub(super) fn acknowledge(&mut self, now: Instant) {
         self.acknowledged = true;
-        self.begin(now);
+        self.wait_from(now);
     }
 
     /// Nothing else is to be answered before it any longer.
-    pub(super) fn begin(&mut self, now: Instant) {
+    pub(super) fn be_next(&mut self, now: Instant) {
+        self.next_since = Some(now);
+        self.wait_from(now);
+    }
+
+    fn wait_from(&mut self, now: Instant) {
         if self.beats == 0 {
             self.beat_from = now;
+        }
+    }
+
+    /// A draft is there, which shows words or that there will be some.
+    pub(super) fn drafted(&mut self, has_words: bool, now: Instant) {
+        self.beat_from = now;
+        if has_words {
+            self.first_chunk.get_or_insert(now);
         }
     }
 
@@ -135,11 +152,23 @@ impl Turn {
         })
     }
 
+    /// Whether a text is what comes next.
+    pub(super) fn is_next(&self, text: &str) -> bool {
+        self.answer[self.skip_space(self.at)..].starts_with(text.trim())
+    }
+
+    /// Whether a text is anywhere in the answer.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.answer.contains(text.trim())
+    }
+
     /// Takes a new message.
     pub(super) fn take(&mut self, id: i64, text: &str, now: Instant) -> Fit {
         let text = text.trim();
         let start = self.skip_space(self.at);
-        let fit = if self.answer[start..].starts_with(text) {
+        let fit = if text.is_empty() {
+            Fit::Nowhere
+        } else if self.answer[start..].starts_with(text) {
             self.show(id, start, text, now);
             Fit::Next
         } else if self.answer[..self.at].contains(text) {
@@ -158,13 +187,19 @@ impl Turn {
 
     /// Gives a message that shows a part another text; false when that is wrong.
     pub(super) fn regrow(&mut self, id: i64, text: &str, now: Instant) -> bool {
-        let Some(&Shown { start, .. }) = self.shown.last().filter(|shown| shown.id == id) else {
+        let text = text.trim();
+        let last = self.shown.len().saturating_sub(1);
+        let Some((nth, shown)) = self.shown.iter_mut().enumerate().find(|(_, shown)| shown.id == id) else {
             return false;
         };
-        let text = text.trim();
-        let fits = self.answer[start..].starts_with(text);
+        if nth < last {
+            // It may be formatted, for example.
+            return self.answer[shown.start..shown.end].trim() == text;
+        }
+        let fits = !text.is_empty() && self.answer[shown.start..].starts_with(text);
         if fits {
-            self.at = start + text.len();
+            shown.end = shown.start + text.len();
+            self.at = shown.end;
             self.first_chunk.get_or_insert(now);
         }
         fits
@@ -177,13 +212,14 @@ impl Turn {
         }
         let (first, filled) = (self.first_chunk?, self.filled?);
         self.added_taken = true;
-        // A bot that sends less at once than was reckoned with is early, and adds nothing.
-        Some(first.saturating_duration_since(filled))
+        // A bot that sends less at once than was reckoned with can't be measured so.
+        first.checked_duration_since(filled)
     }
 
     fn show(&mut self, id: i64, start: usize, text: &str, now: Instant) {
-        self.shown.push(Shown { id, start });
-        self.at = start + text.len();
+        let end = start + text.len();
+        self.shown.push(Shown { id, start, end });
+        self.at = end;
         self.first_chunk.get_or_insert(now);
     }
 

@@ -6,6 +6,7 @@
 
 pub mod bot;
 pub mod distribution;
+pub mod peers;
 pub mod pin;
 pub mod profile;
 pub mod report;

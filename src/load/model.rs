@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{self, Plan, delta_ends};
-use super::http::{Connection, json_response};
+use super::http::{Connection, Request, json_response};
 use super::hub::Hub;
 use super::judge::Moment;
 use super::stats::Metric;
@@ -19,6 +19,8 @@ const BEFORE: &str = "data: {\"id\":\"chatcmpl-load\",\"object\":\"chat.completi
 const AFTER: &str = ",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n";
 const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
     cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
+/// No distribution makes anybody wait longer.
+const LONGEST: Duration = Duration::from_secs(1_000_000_000);
 /// So much is written at once where the model does not pause, in bytes.
 const FULL_WRITE: usize = 16 * 1024;
 
@@ -59,7 +61,7 @@ impl Asked {
 pub(super) async fn serve(hub: Rc<Hub>, mut connection: Connection) {
     while let Ok(Some(request)) = connection.request().await {
         let answered = if request.path.ends_with("/chat/completions") {
-            complete(&hub, &mut connection, &request.body).await
+            complete(&hub, &mut connection, &request).await
         } else {
             connection.write(&refusal(404, "only chat/completions is here")).await
         };
@@ -69,11 +71,14 @@ pub(super) async fn serve(hub: Rc<Hub>, mut connection: Connection) {
     }
 }
 
-async fn complete(hub: &Hub, connection: &mut Connection, body: &[u8]) -> io::Result<()> {
-    hub.stats.borrow_mut().counts.model_calls += 1;
-    let Some(asked) = std::str::from_utf8(body).ok().and_then(Asked::read) else {
+async fn complete(hub: &Hub, connection: &mut Connection, request: &Request) -> io::Result<()> {
+    let Some(asked) = std::str::from_utf8(&request.body).ok().and_then(Asked::read) else {
         return connection.write(&refusal(400, "the request holds no question of this load test")).await;
     };
+    if let Some(peer) = hub.peers.with(asked.chat) {
+        return hub.peers.complete(peer, request, connection).await;
+    }
+    hub.stats.borrow_mut().counts.model_calls += 1;
     let plan = Plan::of(&hub.profile, asked.chat, asked.turn);
     let calls_tool = asked.with_tools && asked.rounds < plan.tool_rounds;
     let first = Instant::now() + ms(plan.first_ms);
@@ -92,7 +97,8 @@ async fn complete(hub: &Hub, connection: &mut Connection, body: &[u8]) -> io::Re
 
 /// A milliseconds' number as a time.
 pub(super) fn ms(number: f64) -> Duration {
-    Duration::try_from_secs_f64(number / 1000.0).unwrap_or_default()
+    Duration::try_from_secs_f64(number / 1000.0)
+        .map_or_else(|_| if number > 0.0 { LONGEST } else { Duration::ZERO }, |time| time.min(LONGEST))
 }
 
 fn refusal(status: u16, why: &str) -> Vec<u8> {
@@ -264,6 +270,13 @@ mod tests {
         let plain = json!({"messages": [{"role": "user", "content": answer::question(5, 2)}]}).to_string();
         let expected = Asked { streamed: false, with_usage: false, with_tools: false, rounds: 0, ..expected };
         assert_eq!(Asked::read(&plain), Some(expected));
+    }
+
+    #[test]
+    fn a_time_beyond_all_measure_is_long_and_not_none() {
+        assert_eq!(ms(1_500.0), Duration::from_millis(1_500));
+        assert_eq!(ms(1e300), Duration::from_secs(1_000_000_000));
+        assert_eq!((ms(-1.0), ms(f64::NAN)), (Duration::ZERO, Duration::ZERO));
     }
 
     #[test]

@@ -13,17 +13,12 @@ pub struct Cores {
     pub load: usize,
 }
 
-/// How many cores this process may use; one where that can't be told.
-pub fn core_count() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Keeps this process on the second core that it may use, and leaves the first to the bot.
 ///
 /// # Errors
 /// When there is only one, or `taskset` is missing or fails.
 pub fn pin() -> Result<Cores, String> {
-    let cores = allowed_cores();
+    let cores = allowed_cores(std::process::id());
     let [bot, load, ..] = cores[..] else {
         return Err(format!("--pin needs two cores, and {} can be used", cores.len()));
     };

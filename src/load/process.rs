@@ -47,9 +47,16 @@ pub(super) fn fds(pid: u32) -> Option<u64> {
     Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64)
 }
 
-/// How many files and connections this process, and a bot that it starts, may have open.
-pub(super) fn most_open_files() -> Option<u64> {
-    open_files_in(&fs::read_to_string("/proc/self/limits").ok()?)
+/// How many files and connections a process may have open, and one that it starts.
+pub(super) fn most_open_files(pid: u32) -> Option<u64> {
+    open_files_in(&fs::read_to_string(format!("/proc/{pid}/limits")).ok()?)
+}
+
+/// The memory of this machine, in kilobytes.
+pub(super) fn memory_kb() -> Option<u64> {
+    let all = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = all.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn open_files_in(limits: &str) -> Option<u64> {
@@ -64,9 +71,9 @@ fn cpu_of(stat: &str) -> Option<Duration> {
     Some(TICK * (ticks(11)? + ticks(12)?))
 }
 
-/// The cores on which this process may run.
-pub(super) fn allowed_cores() -> Vec<usize> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// The cores on which a process may run.
+pub(super) fn allowed_cores(pid: u32) -> Vec<usize> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     list.map(|list| cores_in(list.trim())).unwrap_or_default()
 }
@@ -121,7 +128,8 @@ mod tests {
         if cfg!(target_os = "linux") {
             let pid = std::process::id();
             assert!(cpu(pid).is_some() && rss_kb(pid) > Some(0) && fds(pid) > Some(0));
-            assert!(!allowed_cores().is_empty() && !threads(pid).is_empty());
+            assert!(!allowed_cores(pid).is_empty() && !threads(pid).is_empty());
+            assert!(memory_kb() > rss_kb(pid) && most_open_files(pid) > fds(pid));
         }
     }
 }

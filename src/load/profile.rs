@@ -8,6 +8,7 @@ use figment::providers::{Format, Toml};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::MOST_CHARS;
 use super::distribution::Distribution;
 use crate::sandbox::telegram::{Chaos, Limits};
 
@@ -96,15 +97,22 @@ pub struct Bot {
     pub env: BTreeMap<String, String>,
     /// Characters that it sends at once: what filling them takes is not its own latency.
     pub chunk_chars: usize,
-    /// Between two "Thinking...", in milliseconds.
+    /// Whether it owes each question a "✓".
+    pub check_mark: bool,
+    /// Between two "Thinking...", in milliseconds; 0 when it owes none.
     pub thinking_every_ms: u64,
 }
 
 impl Default for Bot {
     fn default() -> Self {
-        Self { env: BTreeMap::new(), chunk_chars: 300, thinking_every_ms: 5_000 }
+        Self { env: BTreeMap::new(), chunk_chars: 300, check_mark: true, thinking_every_ms: 5_000 }
     }
 }
+
+/// The longest that anything may be asked to take, in seconds.
+const MOST_S: f64 = 31.0 * 24.0 * 3600.0;
+/// The most questions a second.
+const MOST_PER_S: f64 = 1e6;
 
 fn nothing() -> Distribution {
     Distribution::Fixed(0.0)
@@ -173,6 +181,8 @@ impl Profile {
         for (name, distribution) in named {
             distribution.check().map_err(|error| format!("{name}: {error}"))?;
         }
+        let chars = model.deltas.mean() * model.chars_per_delta;
+        let is_endless = |seconds: f64| seconds > MOST_S;
         let wrong = [
             (self.chats == 0, "chats = 0: at least one is needed"),
             (self.turns == Some(0), "turns = 0: at least one is needed"),
@@ -185,6 +195,14 @@ impl Profile {
             (!is_positive(self.turn_timeout_s), "turn_timeout_s must be above 0"),
             (!(self.ramp_s.is_finite() && self.ramp_s >= 0.0), "ramp_s must not be below 0"),
             (!is_positive(model.chars_per_delta), "model.chars_per_delta must be above 0"),
+            (self.rate_per_s.is_some_and(|rate| rate > MOST_PER_S), "rate_per_s: 1,000,000 is the most"),
+            (self.duration_s.is_some_and(is_endless), "duration_s: 31 days, 2678400, is the most"),
+            (is_endless(self.turn_timeout_s), "turn_timeout_s: 31 days, 2678400, is the most"),
+            (is_endless(self.ramp_s), "ramp_s: 31 days, 2678400, is the most"),
+            (
+                chars > MOST_CHARS as f64,
+                "model.deltas times model.chars_per_delta: an answer has 1,000,000 characters at most",
+            ),
         ];
         match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
             Some((_, why)) => Err(why.to_owned()),
@@ -241,6 +259,9 @@ mod tests {
             ("chats = 200", "chats = 0", "chats"),
             ("turns = 2", "", "turns"),
             ("gap_ms = 42", "gap_ms = -1", "gap_ms"),
+            ("turns = 2", "duration_s = 1e19", "duration_s"),
+            ("turns = 2", "turns = 2\nturn_timeout_s = 1e19", "turn_timeout_s"),
+            ("deltas = 319", "deltas = 1e308", "model.deltas"),
             ("gap_ms = 42", "gap_ms = { uniform = { low = 3, high = 1 } }", "gap_ms"),
             ("[bot.env]", "[telegram]\nlimits = \"mild\"\n[bot.env]", "mild"),
         ] {

@@ -9,6 +9,7 @@ mod verdict;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
@@ -78,6 +79,9 @@ pub struct Load {
     pub ramp_s: f64,
     /// Questions a second where they waited for no answer.
     pub rate_per_s: Option<f64>,
+    /// Questions a second that so many chats could have answered, each one after the other.
+    #[serde(default)]
+    pub most_turns_per_s: Option<f64>,
     /// What everything was drawn from.
     pub seed: u64,
     /// The distributions, in words, by name.
@@ -104,6 +108,8 @@ pub(super) struct Facts<'a> {
     pub(super) bot_cores: usize,
     pub(super) shares_cores: bool,
     pub(super) idle_rss_kb: Option<u64>,
+    pub(super) most_rss_kb: Option<u64>,
+    pub(super) most_fds: Option<u64>,
     pub(super) ready: Option<Duration>,
     pub(super) stored: Option<u64>,
 }
@@ -172,6 +178,8 @@ impl Load {
         ];
         let limits = profile.limits().unwrap_or_default();
         let most_sends = f64::from(limits.overall_messages) * 1000.0 / limits.overall_per_ms.max(1) as f64;
+        let deltas_ms = model.gap_ms.mean() * (model.deltas.mean() - 1.0).max(0.0);
+        let answer_ms = model.first_ms.mean() * (1.0 + model.tool_rounds.mean()) + deltas_ms;
         let is_nothing = |distribution: &Distribution| distribution.mean() == 0.0;
         Self {
             profile: name.to_owned(),
@@ -181,16 +189,57 @@ impl Load {
             duration_s: profile.duration_s,
             ramp_s: profile.ramp_s,
             rate_per_s: profile.rate_per_s,
+            most_turns_per_s: Some(1000.0 * profile.chats as f64 / answer_ms).filter(|most| most.is_finite()),
             seed: profile.seed,
             drawn: drawn.map(|(name, distribution)| (name.to_owned(), distribution.to_string())).into(),
             is_flat_out: profile.rate_per_s.is_none()
                 && is_nothing(&profile.think_ms)
+                && is_nothing(&model.first_ms)
                 && is_nothing(&model.gap_ms),
             limits: limits.on,
             most_sends_per_s: Some(most_sends).filter(|most| limits.on && *most > 0.0),
             faults: profile.faults != crate::sandbox::telegram::Chaos::default(),
         }
     }
+}
+
+impl Load {
+    /// In what it differs from another, so that figures of the two can't be compared without thinking.
+    fn differs_from(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = [
+            ("the profile", self.profile != other.profile),
+            ("the chats", self.chats != other.chats),
+            ("the questions of each", self.turns != other.turns),
+            ("the duration", self.duration_s != other.duration_s),
+            ("the ramp", self.ramp_s != other.ramp_s),
+            ("the rate", self.rate_per_s != other.rate_per_s),
+            ("the pace", self.drawn != other.drawn),
+            (
+                "Telegram's limits",
+                (self.limits, self.most_sends_per_s) != (other.limits, other.most_sends_per_s),
+            ),
+            ("the faults", self.faults != other.faults),
+        ];
+        pairs.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect()
+    }
+}
+
+/// What a run is set beside.
+fn baseline_named(report: &Report, baseline: &Report) -> String {
+    let load = &baseline.load;
+    let ended_at = i64::try_from(baseline.ended_at_s).ok().and_then(|at| Timestamp::from_second(at).ok());
+    let ended_at = ended_at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+    let differs = report.load.differs_from(load);
+    let differs = match differs.as_slice() {
+        [] => String::new(),
+        all => {
+            format!(" It did something else, so read the ratios with care; different are {}.", all.join(", "))
+        }
+    };
+    format!(
+        "Baseline: profile {}, {} chats, seed {}, brigade {}, ended at {ended_at}.{differs}",
+        load.profile, load.chats, load.seed, baseline.version
+    )
 }
 
 #[cfg(test)]

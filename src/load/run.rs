@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,9 +16,10 @@ use super::bot::{Bot, Places, Program};
 use super::driver::{self, Plan};
 use super::http::accept;
 use super::hub::{BOT, Hub};
+use super::peers::{Peer, Peers};
 use super::profile::Profile;
 use super::report::{Facts, Report};
-use super::watch::{Cpu, watch_over};
+use super::watch::{Cpu, Watch};
 use super::webhook::{Hook, USUAL_CONNECTIONS};
 use super::{model, process, stored, telegram};
 use crate::sandbox::telegram::{SharedWorld, World, webhook};
@@ -39,16 +42,16 @@ pub struct Options {
     pub first_chat: i64,
     /// The bot that is tested.
     pub bot: Tested,
+    /// Load tests of the same bot on other machines, whose simulators it does not know.
+    pub peers: Vec<Peer>,
     /// The simulated Telegram's port; 0 takes a free one.
     pub telegram_port: u16,
     /// The simulated model's port; 0 takes a free one.
     pub model_port: u16,
     /// The folder of a running bot's embedded store, to look into at the end.
     pub store: Option<PathBuf>,
-    /// Cores that the bot may use.
-    pub bot_cores: usize,
-    /// The simulators, the people and the judge have these too: none of the two is kept to its own.
-    pub shares_cores: bool,
+    /// The bot and what measures it are kept on a core each.
+    pub is_pinned: bool,
 }
 
 /// The bot that is tested.
@@ -75,7 +78,9 @@ pub async fn run(options: Options) -> Result<Report, String> {
     options.profile.check()?;
     look_for_room(options.profile.chats)?;
     let folder = tempfile::tempdir().map_err(|error| format!("no folder can be made: {error}"))?;
-    let hub = Rc::new(Hub::new(options.profile.clone(), world(&options.profile)?, first_update(&options)));
+    let peers = Peers::new(options.peers.clone()).map_err(|error| error.to_string())?;
+    let world = world(&options.profile)?;
+    let hub = Rc::new(Hub::new(options.profile.clone(), world, peers, first_update(&options)));
     let (telegram, model) = (listen(options.telegram_port).await?, listen(options.model_port).await?);
     let places = Places {
         telegram_url: url(&telegram, "")?,
@@ -92,7 +97,7 @@ pub async fn run(options: Options) -> Result<Report, String> {
 
 /// Each answer on its way is a connection on either side.
 fn look_for_room(chats: u64) -> Result<(), String> {
-    match process::most_open_files().filter(|most| *most < chats + OTHER_FILES) {
+    match process::most_open_files(std::process::id()).filter(|most| *most < chats + OTHER_FILES) {
         Some(most) => Err(format!(
             "{chats} chats need about {} open connections, and this process may have {most}: raise it with ulimit -n",
             chats + OTHER_FILES
@@ -113,9 +118,10 @@ fn world(profile: &Profile) -> Result<SharedWorld, String> {
 fn first_update(options: &Options) -> i64 {
     match options.bot {
         Tested::Child(_) => FIRST_UPDATE,
-        // Below 2^31, where client libraries end.
+        // From the first chat on below 2^31, where some client libraries end. Other machines have other first
+        // chats, and must not have the same updates.
         Tested::Running { .. } => {
-            (super::webhook::now_s() % 200_000) as i64 * 10_000 + options.first_chat % 10_000
+            (super::webhook::now_s() % 200_000) as i64 * 10_000 + ((options.first_chat - 1) << 31)
         }
     }
 }
@@ -158,41 +164,80 @@ async fn test(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Repor
         (None, Tested::Child(_)) => None,
     };
     let idle_rss_kb = pid.and_then(process::rss_kb);
+    let (bot_cores, shares_cores) = cores_of(options, pid);
+    let most_fds = pid.and_then(process::most_open_files);
     let (stop, stopped) = watch::channel(false);
     let began = Instant::now();
     let before = Cpu::now(pid);
     let plan = Plan { first_chat: options.first_chat, began, stopped };
     let driving = tokio::task::spawn_local(driver::drive(hub.clone(), plan));
-    let interrupted = tokio::select! {
-        _ended = driving => false,
-        failed = watch_over(hub, &mut bot, (began, pid)) => return Err(failed),
-        _asked = tokio::signal::ctrl_c() => true,
+    let mut watch = Watch::begin(pid);
+    let (interrupted, died) = tokio::select! {
+        ended = driving => {
+            ended.map_err(|failed| failed.to_string()).flatten()?;
+            (false, None)
+        }
+        how = watch.over(hub, &mut bot) => (false, Some(how)),
+        () = asked_to_end() => (true, None),
     };
     // Nobody asks any more; whoever still waits has been forgotten.
     stop.send_replace(true);
+    watch.end(hub);
     let took = began.elapsed();
     let used = Cpu::now(pid).since(before);
     if io::stderr().is_terminal() {
         eprintln!();
     }
     // Whatever the bot still says while it ends is judged too.
-    if let Some(bot) = &mut bot {
-        bot.end().await?;
+    let ended_badly = match (died, &mut bot) {
+        (None, Some(bot)) => bot.end().await.err(),
+        (died, _) => died,
+    };
+    if let Some(how) = &ended_badly {
+        hub.judge.borrow_mut().violations.add(0, 0, "the bot's end", how.clone());
     }
-    let stored = if interrupted { None } else { look_into_store(options, hub, bot.as_ref()).await? };
+    let is_whole = !interrupted && ended_badly.is_none();
+    let stored = if is_whole { look_into_store(options, hub, bot.as_ref()).await? } else { None };
     let facts = Facts {
         name: &options.name,
         took,
         interrupted,
         bot_cpu: used.bot,
         load_cpu: used.load,
-        bot_cores: options.bot_cores,
-        shares_cores: options.shares_cores,
+        bot_cores,
+        shares_cores,
         idle_rss_kb,
+        most_rss_kb: pid.and_then(|_| process::memory_kb()),
+        most_fds,
         ready: bot.as_ref().map(|bot| bot.ready),
         stored,
     };
     Ok(Report::of(hub, &facts))
+}
+
+/// How many cores the bot may use, and whether this process may use one of them too.
+fn cores_of(options: &Options, pid: Option<u32>) -> (usize, bool) {
+    match pid {
+        _ if options.is_pinned => (1, false),
+        Some(pid) => {
+            let (bots, ours) = (process::allowed_cores(pid), process::allowed_cores(std::process::id()));
+            (bots.len().max(1), bots.iter().any(|core| ours.contains(core)))
+        }
+        None => (1, false),
+    }
+}
+
+/// By Ctrl-C, or as `timeout` and CI end a program: the bot must not outlive it.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+        tokio::select! {
+            _asked = tokio::signal::ctrl_c() => {}
+            _told = terminated.recv() => {}
+        }
+        return;
+    }
+    let _asked = tokio::signal::ctrl_c().await;
 }
 
 /// Starts the bot, or gets to know the one that runs.

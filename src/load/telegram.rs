@@ -15,7 +15,7 @@ use super::http::{Connection, Request, json_response};
 use super::hub::{BOT, Hub};
 use super::webhook::{USUAL_CONNECTIONS, now_s};
 use crate::sandbox::telegram::http::params_of;
-use crate::sandbox::telegram::{Answer, ApiError, Params, What};
+use crate::sandbox::telegram::{Answer, ApiError, LONGEST_UTF16, Params, What};
 
 /// What a frequent call says, where it is written as JSON with numbers as numbers.
 #[derive(Deserialize)]
@@ -36,8 +36,9 @@ enum Method {
     EditMessageText,
     DeleteMessage,
     DeleteMessages,
+    SendMessageDraft,
     /// Of which the judge wants to know nothing.
-    Action,
+    SendChatAction,
 }
 
 impl Method {
@@ -48,8 +49,8 @@ impl Method {
             ("editMessageText", Self::EditMessageText),
             ("deleteMessage", Self::DeleteMessage),
             ("deleteMessages", Self::DeleteMessages),
-            ("sendChatAction", Self::Action),
-            ("sendMessageDraft", Self::Action),
+            ("sendMessageDraft", Self::SendMessageDraft),
+            ("sendChatAction", Self::SendChatAction),
         ];
         frequent.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, method)| method)
     }
@@ -61,10 +62,16 @@ pub(super) async fn serve(hub: Rc<Hub>, mut connection: Connection) {
         let now = Instant::now();
         let method =
             request.path.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-        let short = if hub.ruled { None } else { frequent(&hub, method, &request, now) };
-        let answer = match short {
-            Some(answer) => answer,
-            None => match by_the_rules(&hub, method, &request, now).await {
+        let elsewhere = match hub.peers.is_empty() {
+            true => None,
+            false => chat_of(&request).await.and_then(|chat| hub.peers.with(chat)),
+        };
+        let short =
+            if hub.ruled || elsewhere.is_some() { None } else { frequent(&hub, method, &request, now) };
+        let answer = match (short, elsewhere) {
+            (Some(answer), _) => answer,
+            (None, Some(peer)) => hub.peers.call(peer, &request).await,
+            (None, None) => match by_the_rules(&hub, method, &request, now).await {
                 Some(answer) => answer,
                 // Nobody learns whether it was done.
                 None => return,
@@ -74,6 +81,11 @@ pub(super) async fn serve(hub: Rc<Hub>, mut connection: Connection) {
             return;
         }
     }
+}
+
+async fn chat_of(request: &Request) -> Option<i64> {
+    let params = params_of(&request.content_type, request.body.clone()).await.ok()?;
+    with_query(params, &request.path).int("chat_id")
 }
 
 /// The frequent calls, without any rule.
@@ -86,6 +98,9 @@ fn frequent(hub: &Hub, method: &str, request: &Request, now: Instant) -> Option<
 fn act(hub: &Hub, method: Method, call: &Frequent<'_>, now: Instant) -> Vec<u8> {
     count(hub, Some(method));
     let chat = call.chat_id;
+    if let (Method::SendMessage | Method::EditMessageText, Some(error)) = (method, refusal_of(&call.text)) {
+        return refused(&error);
+    }
     match method {
         Method::SendMessage => {
             let id = hub.next_message();
@@ -104,8 +119,22 @@ fn act(hub: &Hub, method: Method, call: &Frequent<'_>, now: Instant) -> Vec<u8> 
             hub.judge.borrow_mut().deleted(chat, &call.message_ids, now);
             done()
         }
-        Method::Action => done(),
+        Method::SendMessageDraft => {
+            hub.judge.borrow_mut().drafted(chat, &call.text, now);
+            done()
+        }
+        Method::SendChatAction => done(),
     }
+}
+
+/// Why Telegram would not take a text.
+fn refusal_of(text: &str) -> Option<ApiError> {
+    if text.trim().is_empty() {
+        return Some(ApiError::bad_request("message text is empty"));
+    }
+    // No text has more UTF-16 units than bytes.
+    let is_long = text.len() > LONGEST_UTF16 && text.encode_utf16().count() > LONGEST_UTF16;
+    is_long.then(|| ApiError::bad_request("message is too long"))
 }
 
 fn count(hub: &Hub, method: Option<Method>) {
@@ -158,7 +187,13 @@ async fn by_the_rules(hub: &Hub, method: &str, request: &Request, now: Instant) 
             Some(refused(&error))
         }
         Answer::HtmlPage => Some(json_response(502, "", "<html>502 Bad Gateway</html>")),
-        Answer::Lost | Answer::Unreachable => None,
+        Answer::Lost => {
+            if let (Some(Method::SendMessage), Some(chat)) = (frequent, chat) {
+                hub.judge.borrow_mut().reply_lost(chat, &params.text("text").unwrap_or_default());
+            }
+            None
+        }
+        Answer::Unreachable => None,
     }
 }
 
@@ -216,7 +251,8 @@ pub(super) async fn watch(hub: Rc<Hub>) -> io::Result<()> {
             What::Shown { message_id, text } => judge.sent(event.chat, message_id, &text, now),
             What::Edited { message_id, text } => judge.edited(event.chat, message_id, &text, now),
             What::Deleted { message_id } => judge.deleted(event.chat, &[message_id], now),
-            What::UserSaid { .. } | What::Typing | What::DraftShown { .. } | What::DraftGone { .. } => {}
+            What::DraftShown { text, .. } => judge.drafted(event.chat, &text, now),
+            What::UserSaid { .. } | What::Typing | What::DraftGone { .. } => {}
         }
     }
 }

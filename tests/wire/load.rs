@@ -2,7 +2,8 @@
 
 use brigade::load::report::Report;
 
-use super::binary::Brigade;
+use super::binary::{BOT, Brigade};
+use super::house::free_port;
 
 /// Runs a load test. Returns its exit code, what it wrote as JSON, and its log.
 async fn load(args: &[&str]) -> (Option<i32>, Report, String) {
@@ -50,14 +51,73 @@ async fn rounds_of_tools_and_questions_that_wait_for_no_answer_are_right_too() {
 }
 
 #[tokio::test]
-async fn a_wrong_answer_is_found() {
+async fn what_a_lost_reply_brings_about_is_no_fault() {
     // A send whose reply is lost is made again: by default the bot rather says a thing twice than not.
-    let args = ["--fault", "lost_reply=40", "--chats", "4", "--turns", "1", "--turn-timeout", "4"];
+    let args = ["--fault", "lost_reply=40", "--chats", "4", "--turns", "2"];
     let pace = ["--first-ms", "5", "--gap-ms", "0", "--deltas", "200"];
     let (code, report, log) = load(&[&args[..], &pace].concat()).await;
+    assert_eq!((code, log.as_str()), (Some(0), ""), "{:?}", report.violations);
+    assert!(report.counts.sends > report.counts.turns * 3, "something was sent again: {:?}", report.counts);
+}
+
+#[tokio::test]
+async fn a_wrong_answer_is_found() {
+    let args =
+        ["--turn-timeout", "0.2", "--chats", "2", "--turns", "1", "--first-ms", "900", "--deltas", "5"];
+    let (code, report, log) = load(&args).await;
     assert_eq!(code, Some(1));
-    assert!(report.violations.by_kind.contains_key("doubled"), "{:?}", report.violations);
+    assert_eq!(report.violations.by_kind.get("unanswered"), Some(&2), "{:?}", report.violations);
     assert!(log.contains("what must not happen"), "{log}");
+}
+
+#[tokio::test]
+async fn a_bot_that_dies_is_reported() {
+    let args = ["--chats", "1", "--turns", "1", "--first-ms", "3000", "--bot", "/bin/sh", "--bot-arg=-c"];
+    let listens = "import os,socket,time\ns=socket.create_server(('127.0.0.1',int(os.environ['PORT'])))\n\
+                   time.sleep(3)";
+    let script = format!("--bot-arg=exec python3 -c \"{listens}\"");
+    let (code, report, _) = load(&[&args[..], &[script.as_str()]].concat()).await;
+    assert_eq!(code, Some(1));
+    assert!(report.violations.by_kind.contains_key("the bot's end"), "{:?}", report.violations);
+    assert_eq!(report.counts.questions, 1);
+}
+
+#[tokio::test]
+async fn several_machines_load_one_bot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [bot, telegram, model, other_telegram, other_model] = [(); 5].map(|()| free_port());
+    let at = |port: u16| format!("http://127.0.0.1:{port}");
+    let settings = [
+        ("TELEGRAM_BOT_TOKEN", format!("{BOT}:load-test")),
+        ("TELEGRAM_API_URL", at(telegram)),
+        ("TELEGRAM_WEBHOOK_URL", at(bot)),
+        ("TELEGRAM_WEBHOOK_SECRET", "word".to_owned()),
+        ("OPENAI_BASE_URL", at(model) + "/v1"),
+        ("PORT", bot.to_string()),
+        ("BRIGADE_PACING__PRIVATE_EVERY_MS", "100".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let mut server = Brigade::start(folder.path(), &["serve"], &settings);
+    let peer = format!("1001..1002={},{}", at(other_telegram), at(other_model));
+    let against = |range: &str, turns: &str, telegram: u16, model: u16, more: &[&str]| {
+        let (against, telegram, model) = (at(bot), telegram.to_string(), model.to_string());
+        let args = ["--against", &against, "--secret", "word", "--chat-range", range, "--turns", turns];
+        let ports = ["--telegram-port", &telegram, "--model-port", &model];
+        let pace = ["--first-ms", "5", "--gap-ms", "1", "--deltas", "100"];
+        let args = [&args[..], &ports, &pace, more].concat();
+        let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
+        async move { load(&args.iter().map(String::as_str).collect::<Vec<_>>()).await }
+    };
+    let (known, other) = tokio::join!(
+        // It must not end before the other.
+        against("1..2", "12", telegram, model, &["--peer", &peer]),
+        against("1001..1002", "2", other_telegram, other_model, &[]),
+    );
+    for ((code, report, _), turns) in [(known, 24), (other, 4)] {
+        assert_eq!(code, Some(0), "{:?}", report.violations);
+        assert_eq!((report.counts.turns, report.latencies.added.count), (turns, turns));
+    }
+    server.kill();
 }
 
 #[tokio::test]
@@ -66,6 +126,7 @@ async fn what_can_not_be_run_is_refused() {
     for (args, words) in [
         (&["load", "--profile", "nothing.toml"][..], "nothing.toml"),
         (&["load", "--chats", "0"], "chats"),
+        (&["load", "--duration", "1e19"], "duration_s"),
         (&["load", "--fault", "bad_luck=1"], "bad_luck"),
         (&["load", "--baseline", "nothing.json"], "nothing.json"),
     ] {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::load::peers::Peer;
 use crate::load::report::Report;
 
 pub(super) fn read_baseline(file: &Path) -> Result<Report, String> {
@@ -19,6 +20,20 @@ pub(super) fn chats_in(range: &str) -> Result<(i64, u64), String> {
         Some((from, to)) if 1 <= from && from <= to => Ok((from, (to - from + 1).unsigned_abs())),
         _ => Err(format!("'{range}' is no range of chats: expected FIRST..LAST, from 1 on")),
     }
+}
+
+/// A load test on another machine: `1001..2000=http://b:9001,http://b:9002`.
+pub(super) fn peer_of(text: &str) -> Result<Peer, String> {
+    let expected = || format!("'{text}' is no peer: expected FIRST..LAST=TELEGRAM,MODEL with two addresses");
+    let (range, urls) = text.split_once('=').ok_or_else(expected)?;
+    let (telegram, model) = urls.split_once(',').ok_or_else(expected)?;
+    let (first_chat, count) = chats_in(range)?;
+    let url = |url: &str| match reqwest::Url::parse(url) {
+        Ok(parsed) if parsed.has_host() => Ok(url.trim_end_matches('/').to_owned()),
+        _ => Err(expected()),
+    };
+    let last_chat = first_chat + count.cast_signed() - 1;
+    Ok(Peer { first_chat, last_chat, telegram_url: url(telegram)?, model_url: url(model)? })
 }
 
 /// A bare address gets the webhook's usual path.
@@ -50,6 +65,16 @@ mod tests {
         assert_eq!(chats_in("5..5"), Ok((5, 1)));
         for range in ["", "5", "0..5", "6..5", "a..b"] {
             assert!(chats_in(range).is_err(), "{range}");
+        }
+    }
+
+    #[test]
+    fn a_peer_has_chats_and_two_addresses() {
+        let peer = peer_of("1001..2000=http://b:9001,http://b:9002/").unwrap();
+        assert_eq!((peer.first_chat, peer.last_chat), (1001, 2000));
+        assert_eq!((peer.telegram_url.as_str(), peer.model_url.as_str()), ("http://b:9001", "http://b:9002"));
+        for text in ["1..2", "1..2=http://b:1", "2..1=http://b:1,http://b:2", "1..2=b,http://b:2"] {
+            assert!(peer_of(text).is_err(), "{text}");
         }
     }
 

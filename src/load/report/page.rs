@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::rows::{Group, groups, number, ratio};
 use super::svg::{Series, escape, histogram, lines};
-use super::{Holds, Report};
+use super::{Holds, Report, baseline_named};
 use crate::load::stats::Second;
 
 const STYLE: &str = "
@@ -62,7 +62,8 @@ fn verdict(report: &Report) -> String {
 
 fn wrong(report: &Report) -> String {
     if report.is_clean() {
-        return "<p>Every answer was right: in order, to the letter, shown once.</p>".to_owned();
+        let stored = if report.stored_right.is_some() { ", stored once" } else { "" };
+        return format!("<p>Every answer was right: in order, to the letter, shown once{stored}.</p>");
     }
     let told = &report.violations.first;
     let rows: String = told
@@ -87,7 +88,8 @@ fn figures(report: &Report, baseline: Option<&Report>) -> String {
         .enumerate()
         .map(|(at, group)| figures_of(group, before.as_ref().map(|groups| &groups[at])))
         .collect::<String>();
-    format!("<h2>Figures</h2>{tables}")
+    let beside = baseline.map(|baseline| format!("<p>{}</p>", escape(&baseline_named(report, baseline))));
+    format!("<h2>Figures</h2>{}{tables}", beside.unwrap_or_default())
 }
 
 fn figures_of(group: &Group, before: Option<&Group>) -> String {
@@ -236,8 +238,8 @@ fn method(report: &Report) -> String {
         "<h2>How it was measured</h2><p>{loop_kind}</p><p>The latencies are kept in HdrHistograms with three \
          significant digits. Added latency begins when the model emits the delta with which one character more than \
          a chunk holds is there, or the last delta of a shorter answer. Processor time and memory are those of the \
-         bot's process alone; simulated Telegram, simulated model, people and judge are another process. Both share \
-         one machine, so their loopback traffic is paid for by both.</p><ul>{drawn}<li>seed: {}</li><li>brigade {}\
+         bot's process alone; simulated Telegram, simulated model, people and judge are another process. Where both \
+         are on one machine, their loopback traffic is paid for by both.</p><ul>{drawn}<li>seed: {}</li><li>brigade {}\
          </li></ul>",
         load.seed,
         escape(&report.version)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Latency, Report};
+use super::{Latency, Report, baseline_named};
 
 /// A figure.
 #[derive(Debug)]
@@ -241,6 +241,9 @@ pub fn table(report: &Report, baseline: Option<&Report>) -> String {
             let _ = writeln!(out, "{}", line.trim_end());
         }
         out.push('\n');
+    }
+    if let Some(baseline) = baseline {
+        let _ = writeln!(out, "{}", baseline_named(report, baseline));
     }
     out.push_str(&ending(report));
     out

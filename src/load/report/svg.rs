@@ -42,8 +42,10 @@ pub(super) fn lines(series: &[Series<'_>], unit: &str) -> String {
         let colour = colour(series, at);
         let dash = if line.is_baseline { " stroke-dasharray=\"5 4\" opacity=\"0.6\"" } else { "" };
         let path = path(&line.points, place);
-        let _ =
-            write!(out, "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\"{dash}/>");
+        let _ = write!(
+            out,
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" stroke-linecap=\"round\"{dash}/>"
+        );
     }
     let step = nice(most_x / 8.0).max(1.0);
     for mark in (0..).map(|nth| f64::from(nth) * step).take_while(|mark| *mark <= most_x) {
@@ -175,7 +177,8 @@ fn colour(series: &[Series<'_>], at: usize) -> &'static str {
     COLOURS[place % COLOURS.len()]
 }
 
-/// The pen is lifted where a value is missing.
+/// The pen is lifted where a value is missing. Where it is put down it makes a dot: a value between two that
+/// are missing is seen too.
 fn path(points: &[(f64, Option<f64>)], place: impl Fn(f64, f64) -> (f64, f64)) -> String {
     let mut out = String::new();
     let mut is_down = false;
@@ -185,7 +188,10 @@ fn path(points: &[(f64, Option<f64>)], place: impl Fn(f64, f64) -> (f64, f64)) -
             continue;
         };
         let (x, y) = place(*x, *y);
-        let _ = write!(out, "{}{x:.1} {y:.1}", if is_down { "L" } else { "M" });
+        let _ = match is_down {
+            true => write!(out, "L{x:.1} {y:.1}"),
+            false => write!(out, "M{x:.1} {y:.1}h0"),
+        };
         is_down = true;
     }
     out

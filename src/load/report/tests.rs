@@ -31,6 +31,8 @@ fn report() -> Report {
         bot_cores: 1,
         shares_cores: false,
         idle_rss_kb: Some(10_240),
+        most_rss_kb: Some(2_048_000),
+        most_fds: Some(1_024),
         ready: Some(Duration::from_millis(45)),
         stored: Some(100),
     };
@@ -120,7 +122,7 @@ fn the_verdict_names_what_gives_first() {
         let verdict = Verdict::on(&report);
         (verdict.holds_twice, verdict.headline + &verdict.reasons.join(" "))
     };
-    let cases: [Case; 8] = [
+    let cases: [Case; 14] = [
         (|_| {}, Holds::Yes, "the bot's core would then stand at some 60 %"),
         (
             |report| report.bot.plateau_percent = Some(60.0),
@@ -145,7 +147,39 @@ fn the_verdict_names_what_gives_first() {
             Holds::No,
             "Telegram's 30 messages a second over all chats would have to stand at 160 %",
         ),
-        (|report| report.load.is_flat_out = true, Holds::Unknown, "top speed, 10 turns a second"),
+        (
+            |report| (report.load.limits, report.counts.too_many_requests) = (true, 1),
+            Holds::Yes,
+            "Telegram answered 429 1 times",
+        ),
+        (
+            |report| {
+                (report.bot.plateau_percent, report.simulators.plateau_percent) = (Some(60.0), Some(65.0))
+            },
+            Holds::No,
+            "Here the simulators' core (the measuring itself) gives sooner, at 65 %",
+        ),
+        (
+            |report| report.bot.most_fds = Some(60),
+            Holds::No,
+            "the bot's limit of open files (ulimit -n) would have to stand at 167 %",
+        ),
+        (
+            |report| report.latencies.added.p99_ms = Some(5_000.0),
+            Holds::No,
+            "1 of 100 has to wait 5.0 s for the first words",
+        ),
+        (
+            |report| (report.load.rate_per_s, report.load.most_turns_per_s) = (Some(50.0), Some(14.5)),
+            Holds::Unknown,
+            "Give it more chats",
+        ),
+        (|report| report.load.is_flat_out = true, Holds::Unknown, "nothing came near its end"),
+        (
+            |report| (report.load.is_flat_out, report.bot.plateau_percent) = (true, Some(99.0)),
+            Holds::Unknown,
+            "top speed, 10 turns a second",
+        ),
         (|report| report.violations.add(1, 1, "doubled", String::new()), Holds::No, "1 × doubled"),
         (|report| report.bot.plateau_percent = None, Holds::Unknown, "could not be read"),
     ];
@@ -169,4 +203,24 @@ fn numbers_are_as_long_as_they_are_interesting() {
         assert_eq!(rows::number(value), text);
     }
     assert_eq!(rows::ratio(Some(1.0), Some(0.0)), "-");
+}
+
+#[test]
+fn a_baseline_is_named_and_so_is_what_was_different() {
+    let (now, mut before) = (report(), report());
+    before.ended_at_s = 0;
+    assert!(table(&now, Some(&before)).contains(
+        "Baseline: profile seed, 200 chats, seed 1, brigade 0.1.0, ended at 1970-01-01T00:00:00Z.\n"
+    ));
+    before.load.chats = 64;
+    for told in [table(&now, Some(&before)), page(&now, Some(&before))] {
+        assert!(told.contains("different are the chats."), "{told}");
+    }
+}
+
+#[test]
+fn a_value_that_stands_alone_is_drawn() {
+    let points = vec![(1.0, None), (2.0, Some(3.0)), (3.0, None)];
+    let drawn = svg::lines(&[svg::Series { name: "p99", points, is_baseline: false }], "ms");
+    assert!(drawn.contains("h0\""), "{drawn}");
 }

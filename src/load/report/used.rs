@@ -32,8 +32,12 @@ pub struct Used {
     pub peak_rss_kb: Option<u64>,
     /// What the memory grew by for each turn that was open at once, in kilobytes.
     pub rss_kb_per_open_turn: Option<f64>,
+    /// How much it could be, in kilobytes.
+    pub most_rss_kb: Option<u64>,
     /// The most open file descriptors.
     pub peak_fds: Option<u64>,
+    /// How many there could be.
+    pub most_fds: Option<u64>,
 }
 
 pub(super) fn bot_used(stats: &Stats, facts: &Facts<'_>) -> Used {
@@ -45,7 +49,9 @@ pub(super) fn bot_used(stats: &Stats, facts: &Facts<'_>) -> Used {
         idle_rss_kb: facts.idle_rss_kb,
         peak_rss_kb,
         rss_kb_per_open_turn: grown.filter(|_| open > 0).map(|grown| grown / open as f64),
+        most_rss_kb: facts.most_rss_kb,
         peak_fds: most(|second| second.usage.bot_fds),
+        most_fds: facts.most_fds,
         plateau_percent: plateau(&stats.timeline, |second| second.usage.bot_cpu_percent),
         plateau_thread_percent: plateau(&stats.timeline, |second| second.usage.bot_thread_percent),
         ..cpu_used(stats, facts.bot_cpu, facts.bot_cores)

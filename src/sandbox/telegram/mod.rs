@@ -48,3 +48,4 @@ pub use people::Attachment;
 pub use shared::{Answer, CallRecord, SharedWorld};
 pub use state::World;
 pub use stats::Stats;
+pub(crate) use text::LONGEST_UTF16;

@@ -9,7 +9,7 @@ use super::markup::parsed;
 use super::params::Params;
 
 /// The longest text of a message, in UTF-16 code units.
-pub(super) const LONGEST_UTF16: usize = 4096;
+pub(crate) const LONGEST_UTF16: usize = 4096;
 
 /// A text as it will be shown, with its entities.
 #[derive(Debug, Clone, PartialEq, Eq)]
