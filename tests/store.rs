@@ -6,8 +6,10 @@ mod contract;
 mod mongo;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use brigade::edge::store::mongo::MongoStore;
+use brigade::edge::store::owner::Owner;
 use brigade::edge::store::sqlite::SqliteStore;
 use brigade::edge::store::{Store, StoreError};
 use tempfile::TempDir;
@@ -118,25 +120,43 @@ async fn a_mongodb_document_is_readable_by_people() {
     .await;
 }
 
-/// `cargo test --test store commit_rate -- --ignored --nocapture`
 #[tokio::test]
-#[ignore = "a measurement"]
-async fn commit_rate() {
-    for writers in [1, 64] {
-        let stage = Stage::Sqlite(tempfile::tempdir().expect("a directory"));
+async fn a_mongodb_document_that_cant_be_read_keeps_no_other_turn_from_being_taken_up() {
+    on_mongo(|stage| async move {
+        let Stage::Mongo { uri, database } = &stage else { panic!("not MongoDB") };
         let store = stage.open().await;
-        let (turns, started) = (2048, tokio::time::Instant::now());
-        let each = (0..writers).map(|writer| {
-            let store = store.clone();
-            async move {
-                for update in (writer..turns).step_by(writers as usize) {
-                    let mut turn = contract::said(update, "What is the weather like in Lisbon?");
-                    turn.key.chat = writer;
-                    store.record(turn).await.expect("recorded");
-                }
-            }
-        });
-        futures::future::join_all(each).await;
-        println!("{writers} writers: {:.0} records/s", turns as f64 / started.elapsed().as_secs_f64());
-    }
+        for update in 1..=3 {
+            store.record(contract::said(update, "a")).await.expect("recorded");
+        }
+        let client = mongodb::Client::with_uri_str(uri).await.expect("a usable URI");
+        let turns = client.database(database).collection::<mongodb::bson::Document>("turns");
+        let later = mongodb::bson::doc! { "$set": { "kind": "of a newer version" } };
+        turns.update_one(mongodb::bson::doc! { "_id": "7:2" }, later).await.expect("updated");
+        let owed = store.unfinished(7).await.expect("read");
+        assert_eq!(owed.iter().map(|turn| turn.id.update).collect::<Vec<_>>(), [1, 3]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_was_cut_off_from_mongodb_does_not_write_over_its_successor() {
+    on_mongo(|stage| async move {
+        let (before, after) = (stage.open().await, stage.open().await);
+        let old: Owner = format!("{} 1 elsewhere", uuid::Uuid::new_v4()).parse().expect("an owner");
+        let new = Owner::this_process();
+        assert_eq!(before.claim(7, &old).await, Ok(true));
+        before.record(contract::said(1, "a")).await.expect("recorded");
+        assert_eq!(after.claim(7, &new).await, Ok(false));
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        tokio::time::resume();
+        assert_eq!(after.claim(7, &new).await, Ok(true), "it has heard nothing for so long");
+        let written = before.save_messages(contract::said(1, "a").id, Vec::new()).await;
+        assert!(
+            matches!(&written, Err(StoreError::Away(why)) if why.contains("another process")),
+            "{written:?}"
+        );
+        assert_eq!(after.save_messages(contract::said(1, "a").id, Vec::new()).await, Ok(()));
+    })
+    .await;
 }

@@ -58,18 +58,50 @@ impl Seen {
     }
 }
 
+/// This process's own claims, by bot.
+#[derive(Default)]
+pub(super) struct Held(Mutex<HashMap<i64, (Owner, Instant)>>);
+
+impl Held {
+    fn claims(&self) -> MutexGuard<'_, HashMap<i64, (Owner, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who has to claim the bot again before anything of it is written: nobody else can have it before
+    /// [`GOOD_FOR`] after the last claim.
+    fn is_overdue(&self, bot: i64) -> Option<Owner> {
+        let claims = self.claims();
+        let (owner, since) = claims.get(&bot)?;
+        (since.elapsed() >= GOOD_FOR).then(|| owner.clone())
+    }
+}
+
 impl Inside {
     fn claims(&self) -> Collection<Document> {
         self.database.collection("claims")
     }
 
     pub(super) async fn claim(&self, bot: i64, owner: &Owner) -> Result<bool, StoreError> {
+        let asked = Instant::now();
         let claimed = self.try_to_claim(bot, owner).await;
+        if claimed == Ok(true) {
+            self.held.claims().insert(bot, (owner.clone(), asked));
+        }
         // Whoever could not reach the store, or has it, has watched nobody.
         if claimed != Ok(false) {
             self.seen.forget(bot);
         }
         claimed
+    }
+
+    /// Lets nothing be written where another process may serve the bot meanwhile: a process that was cut off, or
+    /// stood still, would write over what the other has done.
+    pub(super) async fn fence(&self, bot: i64) -> Result<(), StoreError> {
+        let Some(owner) = self.held.is_overdue(bot) else { return Ok(()) };
+        match self.claim(bot, &owner).await? {
+            true => Ok(()),
+            false => Err(StoreError::Away("another process serves the bot".to_owned())),
+        }
     }
 
     async fn try_to_claim(&self, bot: i64, owner: &Owner) -> Result<bool, StoreError> {
@@ -101,6 +133,7 @@ impl Inside {
     }
 
     pub(super) async fn release(&self, bot: i64, owner: String) -> Result<(), StoreError> {
+        self.held.claims().remove(&bot);
         let claims = self.claims();
         within("release the bot", claims.delete_one(doc! { "_id": bot, "owner": owner })).await.map(|_| ())
     }

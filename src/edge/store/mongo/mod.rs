@@ -49,6 +49,7 @@ struct Inside {
     prepared: OnceCell<()>,
     lanes: Vec<Mutex<()>>,
     seen: claims::Seen,
+    held: claims::Held,
 }
 
 impl MongoStore {
@@ -71,6 +72,7 @@ impl MongoStore {
                 prepared: OnceCell::new(),
                 lanes,
                 seen: claims::Seen::default(),
+                held: claims::Held::default(),
             }),
         })
     }

@@ -18,6 +18,7 @@ impl Inside {
     /// Adds a turn at the end of its conversation unless it is there already.
     pub(super) async fn record(&self, new: NewTurn) -> Result<Recorded, StoreError> {
         self.prepare().await?;
+        self.fence(new.id.bot).await?;
         // Turns of one chat that arrive together would all take the same place, and all but one
         // would have to try again: here they queue up instead, in the order of their arrival.
         let _in_lane = timeout(PATIENCE, self.lane(new.key).lock())
@@ -67,6 +68,7 @@ impl Inside {
 
     /// Sets these fields of a turn and no others.
     pub(super) async fn update(&self, id: TurnId, changed: &impl Serialize) -> Result<(), StoreError> {
+        self.fence(id.bot).await?;
         let set = doc! { "$set": fields::document(changed)? };
         let updated =
             within("update a turn", self.turns.update_one(doc! { "_id": id.to_string() }, set)).await?;
