@@ -457,13 +457,17 @@ impl Config {
                 wrong.push((key, format!("'{value}'"), allowed.to_owned()));
             }
         };
-        let is_url = |text: &str| text.starts_with("http://") || text.starts_with("https://");
-        let url = "an address that begins with http:// or https://";
         let Self { telegram, llm, store, log, .. } = self;
-        must("telegram.api_url", &telegram.api_url, is_url(&telegram.api_url), url);
-        must("llm.base_url", &llm.base_url, is_url(&llm.base_url), url);
-        let webhook = &telegram.webhook_url;
-        must("telegram.webhook_url", webhook, webhook.is_empty() || is_url(webhook), url);
+        let url = "an address that begins with http:// or https://";
+        for (key, text, is_optional) in [
+            ("telegram.api_url", &telegram.api_url, false),
+            ("llm.base_url", &llm.base_url, false),
+            ("telegram.webhook_url", &telegram.webhook_url, true),
+        ] {
+            // What stands before an @ may be a password.
+            let shown = text.split_once('@').map_or(text.as_str(), |_| "(not shown)");
+            must(key, shown, (is_optional && text.is_empty()) || is_url(text), url);
+        }
         let group = self.delivery.group;
         must(
             "delivery.group",
@@ -485,4 +489,9 @@ impl Config {
         let filter = tracing_subscriber::EnvFilter::try_new(&log.filter);
         must("log.filter", &log.filter, filter.is_ok(), "a filter such as 'info' or 'info,flow=debug'");
     }
+}
+
+fn is_url(text: &str) -> bool {
+    let parsed = reqwest::Url::parse(text.trim());
+    parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

@@ -68,7 +68,7 @@ pub enum ServerError {
     #[error("{0}")]
     Telegram(#[from] TelegramError),
     /// The port can't be had.
-    #[error("can't listen on {address}: {error}; choose another port with PORT")]
+    #[error("can't listen on {address}: {error}; {CHOOSE_ANOTHER_PORT} or another address with http.host")]
     Listen {
         /// Where.
         address: String,
@@ -90,8 +90,8 @@ pub enum ServerError {
          the other answers what is owed"
     )]
     Replaced,
-    /// An actor that all chats share panicked.
-    #[error("an actor that all chats share panicked; what is owed is taken up at the next start")]
+    /// Something that all chats of a shard share panicked.
+    #[error("something that all chats share panicked; what is owed is taken up at the next start")]
     Lost,
 }
 
@@ -101,6 +101,9 @@ impl ServerError {
         matches!(self, Self::Missing(_) | Self::Instructions { .. } | Self::Model(_))
     }
 }
+
+/// What to do when a port is taken, as [`ServerError::Listen`] says it.
+pub const CHOOSE_ANOTHER_PORT: &str = "choose another port with PORT";
 
 /// A running server.
 pub struct Server {
@@ -136,6 +139,7 @@ impl Server {
             Updates::Polling { .. } => String::new(),
         };
         let (api, instructions) = (bot_api(config, secrets)?, instructions(config)?);
+        // Settings that can't be used are told before anything is waited for.
         model(config, secrets)?;
         let watch = Watch::default();
         let store = watched_store(config, secrets, &watch).await?;
@@ -232,7 +236,7 @@ impl Server {
         let ended = tokio::select! {
             biased;
             () = self.app.lost() => Err(ServerError::Lost),
-            _ = &mut self.claim => Err(ServerError::Replaced),
+            ended = &mut self.claim => Err(ended.map_or(ServerError::Lost, |()| ServerError::Replaced)),
             () = self.api.revoked() => Err(ServerError::Telegram(TelegramError::Unauthorised("401".to_owned()))),
             error = poll_ended(poller) => Err(error),
             () = stop => Ok(()),

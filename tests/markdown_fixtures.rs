@@ -1,7 +1,7 @@
 //! Real answers of models, rendered for Telegram whole and in sends.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/fixtures.rs"]
+mod fixtures;
 
 use brigade::domain::chunking::{Boundary, MESSAGE_UTF16};
 use brigade::domain::markdown::{
@@ -10,29 +10,10 @@ use brigade::domain::markdown::{
 use pulldown_cmark::{Event, Options, Parser, TagEnd};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The recordings, if they are here: `BRIGADE_FIXTURES`, or beside the project.
-fn folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    let folder = std::env::var_os("BRIGADE_FIXTURES").map_or_else(beside, PathBuf::from);
-    if folder.join("answers").is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "no recordings in {}", folder.display());
-    println!("SKIPPED: no recordings in {}; set BRIGADE_FIXTURES", folder.display());
-    None
-}
-
 /// Name and text of every answer.
 fn answers() -> Vec<(String, String)> {
-    let Some(folder) = folder() else { return Vec::new() };
-    let entries = fs::read_dir(folder.join("answers")).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
-    files.sort();
-    assert!(!files.is_empty(), "no answers");
-    let read = |path: &PathBuf| {
-        (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(path).unwrap())
-    };
-    files.iter().map(read).collect()
+    let files = fixtures::files("answers").into_iter().filter(|(name, _)| name.ends_with(".md"));
+    files.map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
 }
 
 /// The chunks when the text comes in deltas of so many characters.

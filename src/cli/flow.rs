@@ -64,7 +64,7 @@ pub(super) enum FlowError {
     #[error("{} went wrong:\n  {}", .0.display(), .1.join("\n  "))]
     Problems(PathBuf, Vec<String>),
     /// The result can't be written.
-    #[error("{0}: {1}")]
+    #[error("{0} can't be written: {1}")]
     Write(String, io::Error),
 }
 

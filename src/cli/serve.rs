@@ -10,7 +10,8 @@ use crate::server::{Server, ServerError, Updates, listen, webhook_secret};
 
 /// Run the bot on Telegram.
 ///
-/// Needs TELEGRAM_BOT_TOKEN and OPENAI_API_KEY in the environment. Updates come by webhook when
+/// Needs TELEGRAM_BOT_TOKEN and OPENAI_API_KEY in the environment (the key unless OPENAI_BASE_URL
+/// leads to a server that needs none), or files named by <NAME>_FILE. Updates come by webhook when
 /// TELEGRAM_WEBHOOK_URL is set (listening on PORT, default 8080), otherwise by polling, which needs
 /// no port. Turns are kept in MongoDB when MONGODB_URI is set, otherwise in the folder `store.path`
 /// (default ./data).

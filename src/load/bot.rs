@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::hub::{BOT, Hub};
 use super::profile::Profile;
 use super::webhook::{Hook, USUAL_CONNECTIONS};
+use crate::server::CHOOSE_ANOTHER_PORT;
 
 /// What the simulated Telegram sends with every update.
 const SECRET: &str = "load-test-secret";
@@ -75,7 +76,7 @@ impl Bot {
             let mut bot = Self::spawn(program, hub, places, port, attempt)?;
             match bot.until_ready(hub, port).await {
                 Ok(()) => return Ok(bot),
-                Err(why) if why.contains("choose another port") => last = why,
+                Err(why) if why.contains(CHOOSE_ANOTHER_PORT) => last = why,
                 Err(why) => return Err(why),
             }
         }
@@ -106,7 +107,11 @@ impl Bot {
         if let Some(config) = &program.config {
             command.env("BRIGADE_CONFIG", config);
         }
-        command.envs(program.env.iter().map(|(name, value)| (name, value))).current_dir(&folder);
+        command.envs(program.env.iter().map(|(name, value)| (name, value)));
+        if program.config.is_none() {
+            // Files that the settings name are named as seen from here; no others are to be found.
+            command.current_dir(&folder);
+        }
         command.stdin(Stdio::null()).stdout(output.try_clone().map_err(failed)?).stderr(output);
         let child = command.kill_on_drop(true).spawn().map_err(failed)?;
         Ok(Self { child, log, store, ready: Duration::ZERO })

@@ -4,20 +4,20 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The recordings, if they are here: `BRIGADE_FIXTURES`, or beside the project. Without them it
+/// The recordings, if they are here: `FIXTURES`, or beside the project. Without them it
 /// says so past the test harness, which swallows what passing tests print.
 ///
 /// # Panics
 /// In CI, where nothing may be left out.
 fn folder(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    let folder = std::env::var_os("BRIGADE_FIXTURES").map_or_else(beside, PathBuf::from).join(name);
+    let folder = std::env::var_os("FIXTURES").map_or_else(beside, PathBuf::from).join(name);
     if folder.is_dir() {
         return Some(folder);
     }
     let _ = writeln!(
         std::io::stderr(),
-        "SKIPPED: no recordings in {}; set BRIGADE_FIXTURES to their folder",
+        "SKIPPED: no recordings in {}; set FIXTURES to their folder",
         folder.display()
     );
     assert!(std::env::var_os("CI").is_none(), "no recordings in {}", folder.display());

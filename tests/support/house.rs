@@ -138,7 +138,7 @@ impl House {
                 return self.open_store().await;
             }
             let log = self.bot().log();
-            assert!(log.contains("choose another port"), "it ended at start:\n{log}");
+            assert!(log.contains(brigade::server::CHOOSE_ANOTHER_PORT), "it ended at start:\n{log}");
         }
         panic!("no port could be had");
     }

@@ -48,13 +48,15 @@ async fn settings_that_are_missing_or_malformed_are_named() {
         all.retain(|(set, _)| set != name);
         all
     };
-    let cases: [(Settings, &[&str]); 8] = [
+    let cases: [(Settings, &[&str]); 10] = [
         (without("TELEGRAM_BOT_TOKEN"), &["TELEGRAM_BOT_TOKEN", "@BotFather", "sandbox"]),
         (settings(&[("TELEGRAM_BOT_TOKEN", "tokenSecretWord")]), &["TELEGRAM_BOT_TOKEN", "123456789:"]),
         (settings(&[("TELEGRAM_BOT_TOKEN", "77:token SecretWord")]), &["TELEGRAM_BOT_TOKEN"]),
         (settings(&[("TELEGRAM_WEBHOOK_SECRET", "no SecretWord!")]), &["TELEGRAM_WEBHOOK_SECRET"]),
         (settings(&[("OPENAI_API_KEY_FILE", "nowhere"), ("OPENAI_API_KEY", " ")]), &["OPENAI_API_KEY"]),
         (settings(&[("PORT", "eighty")]), &["PORT", "http.port", "eighty"]),
+        (settings(&[("TELEGRAM_API_URL", "http://localhost:99999")]), &["telegram.api_url", "99999"]),
+        (settings(&[("OPENAI_BASE_URL", "cook:SecretWord@proxy/v1")]), &["llm.base_url", "(not shown)"]),
         (settings(&[("BRIGADE_HEARTBEAT__EVRY_MS", "5")]), &["BRIGADE_HEARTBEAT__EVRY_MS", "every_ms"]),
         (settings(&[("BRIGADE_LLM__INSTRUCTIONS", "[\"none.md\"]")]), &["none.md", "llm.instructions"]),
     ];

@@ -51,7 +51,7 @@ pub struct Identity {
 }
 
 /// What `setWebhook` is told.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Webhook {
     /// Where updates go.
     pub url: String,

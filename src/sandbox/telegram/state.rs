@@ -135,11 +135,6 @@ impl World {
         chat.into_iter().flat_map(|chat| &chat.messages).map(|(id, message)| message.seen(*id)).collect()
     }
 
-    /// The chats that a bot knows, in no order.
-    pub fn chats_of(&self, bot: i64) -> Vec<i64> {
-        self.bots.get(&bot).map(|bot| bot.chats.keys().copied().collect()).unwrap_or_default()
-    }
-
     /// How many updates wait for a bot.
     pub fn pending_count(&self, bot: i64) -> usize {
         self.bots.get(&bot).map_or(0, |bot| bot.updates.pending_count())
