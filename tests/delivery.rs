@@ -11,6 +11,7 @@ use brigade::sandbox::telegram::What;
 use brigade::testing::scenario::file::When;
 use brigade::testing::scenario::{Played, Scenario, play};
 use figment::value::Value;
+use proptest::prelude::*;
 
 #[path = "support/fixtures.rs"]
 mod fixtures;
@@ -205,5 +206,71 @@ fn real_answers_are_whole_in_all_three_ways_and_nothing_is_refused() {
             let whole = without_space(&render(answer).text);
             assert_eq!(shown(&texts(&played), turn), whole, "{name}, {way:?}");
         }
+    }
+}
+
+/// A piece of an answer. Whether its line is a table's, a heading's or a list's shows late in some.
+fn piece() -> impl Strategy<Value = String> {
+    let words = |count| prop::collection::vec("[a-z]{1,9}", count).prop_map(|words| words.join(" "));
+    // Nearly as long as a send, and a line of which shows late what it is.
+    let paragraph = words(35..52);
+    let late = (words(1..14), words(0..9)).prop_map(|(before, after)| format!("{before} P(A|B) {after}"));
+    let bare = prop_oneof![
+        Just("P(A|B) is what we look for"),
+        Just("Prep 15 min | Cook 20 min"),
+        Just("| a | b |\n|---|---|\n| 1 | 2 |"),
+        Just("a | b\n--|--\n1 | 2"),
+        Just("Heading\n---"),
+        Just("# Heading"),
+        Just("- one\n- two | three\n\n  four"),
+        Just("```\nlet a = b | c;\n```"),
+        Just("**bold _and** both_ `a|b` [x|y](https://a.b)"),
+        Just("1. one\n2. two"),
+        Just("> said | so"),
+        Just("   \n \n"),
+    ];
+    prop_oneof![2 => paragraph, 2 => late, 1 => words(1..60), 2 => bare.prop_map(str::to_owned)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_answer_at_any_pace_is_whole_in_all_ways(
+        pieces in prop::collection::vec(
+            (piece(), prop_oneof![1 => Just(" "), 1 => Just("\n"), 4 => Just("\n\n")]),
+            1..14,
+        ),
+        delta_chars in prop_oneof![3 => 1_usize..25, 1 => 25_usize..300],
+        every_ms in prop_oneof![Just(5_u64), 20..900_u64],
+        way in prop_oneof![Just("chunks"), Just("edit"), Just("draft")],
+        boundary in prop_oneof![4 => Just("natural"), 1 => Just("exact")],
+    ) {
+        const TEXT: &str = r#"
+            about = "x"
+            [settings]
+            llm.first_call = "stream"
+            [[when]]
+            at_ms = 0
+            user_says = "Tell me."
+            [[model]]
+            after_ms = 300
+        "#;
+        let answer: String = pieces.into_iter().map(|(piece, end)| piece + end).collect();
+        prop_assume!(!render(&answer).text.trim().is_empty());
+        let chars: Vec<char> = answer.chars().collect();
+        let played = played(TEXT, |scenario| {
+            let delivery = figment::util::map!["private" => way, "chunk_boundary" => boundary];
+            scenario.settings.insert("delivery".into(), Value::from(delivery));
+            scenario.model[0].says = chars.chunks(delta_chars).map(|delta| delta.iter().collect()).collect();
+            scenario.model[0].every_ms = every_ms;
+        });
+        let [turn] = played.turns.as_slice() else { panic!("one turn") };
+        prop_assert_eq!(turn.state, State::Delivered, "{:?}", turn.failure);
+        let whole = match boundary {
+            "exact" => stored_answer(turn).to_owned(),
+            _ => render(stored_answer(turn)).text,
+        };
+        prop_assert_eq!(shown(&texts(&played), turn), without_space(&whole));
     }
 }

@@ -1,5 +1,6 @@
 //! The sandbox over real HTTP: what a client library would meet.
 
+use std::cell::Cell;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -121,10 +122,22 @@ async fn a_long_poll_waits_for_an_update_and_a_second_one_ends_it() {
     let update = &polled.1["result"][0];
     assert_eq!(update["message"]["text"], "hello");
     let next = json!({"timeout": 15, "offset": update["update_id"].as_i64().expect("an id") + 1});
-    let (first, second) = tokio::join!(call(&sandbox, "getUpdates", next.clone()), async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        call(&sandbox, "getUpdates", json!({"offset": next["offset"]})).await
-    });
+    let has_ended = Cell::new(false);
+    let first = async {
+        let first = call(&sandbox, "getUpdates", next.clone()).await;
+        has_ended.set(true);
+        first
+    };
+    // Whichever of these comes after the first has begun ends it.
+    let second = async {
+        loop {
+            let second = call(&sandbox, "getUpdates", json!({"offset": next["offset"]})).await;
+            if has_ended.get() {
+                return second;
+            }
+        }
+    };
+    let (first, second) = tokio::join!(first, second);
     assert_eq!((first.0, second.1["result"].clone()), (409, json!([])));
     let words = first.1["description"].as_str().unwrap_or_default();
     assert!(words.starts_with("Conflict: terminated by other getUpdates request"), "{words}");
