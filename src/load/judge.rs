@@ -5,7 +5,7 @@
 //! come and go as promised.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,8 +18,11 @@ use super::stats::{Metric, Stats};
 use super::violations::{Violations, excerpt};
 use crate::domain::commands::CHECK_MARK;
 
+#[path = "judge_chat.rs"]
+mod chat;
 #[path = "judge_turn.rs"]
 mod turn;
+use chat::{Chat, Status};
 use turn::{Fit, Turn};
 
 /// What "Thinking..." begins with, however it is spelt out.
@@ -54,70 +57,6 @@ struct Rules {
     check_mark: bool,
     /// Between two "Thinking..."; none where nobody promised them.
     thinking_every: Option<Duration>,
-}
-
-/// A "✓" or "Thinking..." that stands in a chat.
-#[derive(Debug, Clone, Copy)]
-struct Status {
-    id: i64,
-    turn: u32,
-}
-
-#[derive(Debug, Default)]
-struct Chat {
-    /// Turns so far.
-    asked: u32,
-    /// The updates of all turns, in order.
-    updates: Vec<i64>,
-    /// Those that have not ended.
-    turns: VecDeque<Turn>,
-    /// The one that ended last.
-    ended: Option<Turn>,
-    /// Nobody waits for these any longer, but their answers may still come.
-    given_up: Vec<Turn>,
-    statuses: Vec<Status>,
-    lost: Lost,
-    held_until: Option<Instant>,
-}
-
-/// Messages that the chat got and whose senders never learnt of it. What is sent again for that is no fault,
-/// and what can't be deleted as its id is not known is none.
-#[derive(Debug, Default)]
-struct Lost {
-    parts: usize,
-    statuses: usize,
-}
-
-impl Chat {
-    /// Whether a part of an answer may be there twice. Each lost reply is an excuse once.
-    fn may_repeat(&mut self) -> bool {
-        let may = self.lost.parts > 0;
-        self.lost.parts -= usize::from(may);
-        may
-    }
-
-    /// Whether a text is part of an earlier answer, and may be: of one that nobody waits for any longer, or of
-    /// the last one, which is shown again.
-    fn take_late(&mut self, id: i64, text: &str, now: Instant) -> bool {
-        let due = self.turns.iter().find(|turn| !turn.is_complete());
-        if due.is_some_and(|due| due.is_next(text)) {
-            return false;
-        }
-        if self.ended.as_ref().is_some_and(|ended| ended.has(text)) && self.may_repeat() {
-            return true;
-        }
-        let Some(late) = self.given_up.iter_mut().find(|turn| turn.has(text)) else { return false };
-        late.take(id, text, now);
-        self.given_up.retain(|turn| !turn.is_complete());
-        self.next_begins(now);
-        true
-    }
-
-    fn next_begins(&mut self, now: Instant) {
-        if let Some(next) = self.turns.front_mut() {
-            next.be_next(now);
-        }
-    }
 }
 
 /// The judge.
