@@ -120,9 +120,10 @@ where
                 Err(error) => self.fail(ModelError::TooLong(error.to_string()), text),
             },
             Some(Ok(Err(error))) => {
-                self.fail(ModelError::Broken(format!("the connection broke off: {}", causes(&error))), text);
+                let error = ModelError::Broken(format!("the connection broke off: {}", causes(&error)));
+                self.broke_off(error, text);
             }
-            Some(Err(silence)) => self.fail(silent(silence, &self.limits), text),
+            Some(Err(silence)) => self.broke_off(silent(silence, &self.limits), text),
             None => {
                 self.over = true;
                 self.unread = Wire::END;
@@ -169,10 +170,19 @@ impl<S: Stream> Reader<S> {
         self.state = State::Ended(Some(outcome));
     }
 
-    /// Something went wrong, which changes nothing in an answer that is complete.
-    fn fail(&mut self, error: ModelError, text: &mut String) {
+    /// Nothing more comes, which changes nothing in an answer that may end here.
+    fn broke_off(&mut self, error: ModelError, text: &mut String) {
         match &self.state {
             State::Reading(builder) if builder.is_complete() => self.close(text),
+            _ => self.state = State::Ended(Some(Err(error))),
+        }
+    }
+
+    /// What came is wrong, which changes nothing behind the end. Behind a finish reason it does: providers
+    /// give one and tell of an error then.
+    fn fail(&mut self, error: ModelError, text: &mut String) {
+        match &self.state {
+            State::Reading(builder) if builder.is_done() => self.close(text),
             _ => self.state = State::Ended(Some(Err(error))),
         }
     }
