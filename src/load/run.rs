@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-#[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -229,15 +228,11 @@ fn cores_of(options: &Options, pid: Option<u32>) -> (usize, bool) {
 
 /// By Ctrl-C, or as `timeout` and CI end a program: the bot must not outlive it.
 async fn asked_to_end() {
-    #[cfg(unix)]
-    if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-        tokio::select! {
-            _asked = tokio::signal::ctrl_c() => {}
-            _told = terminated.recv() => {}
-        }
-        return;
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _asked = tokio::signal::ctrl_c() => {}
+        _told = terminated.recv() => {}
     }
-    let _asked = tokio::signal::ctrl_c().await;
 }
 
 /// Starts the bot, or gets to know the one that runs.

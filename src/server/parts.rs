@@ -29,7 +29,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 /// A connection that is not there by then is given up. Before the call itself is: it is then known that
 /// Telegram has got nothing, and the call can be made again.
-const CONNECT: Duration = Duration::from_secs(4);
+const CONNECT: Duration = Duration::from_secs(10);
 
 pub(super) fn bot_api(config: &Config, secrets: &Secrets) -> Result<BotApiClient, ServerError> {
     let token = secrets.bot_token.as_ref().ok_or(ServerError::Missing(
