@@ -8,7 +8,7 @@ use super::rows::number;
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 230.0;
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 70.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 28.0;
 const BOTTOM: f64 = 34.0;
@@ -42,10 +42,11 @@ pub(super) fn lines(series: &[Series<'_>], unit: &str) -> String {
         let colour = colour(series, at);
         let dash = if line.is_baseline { " stroke-dasharray=\"5 4\" opacity=\"0.6\"" } else { "" };
         let path = path(&line.points, place);
-        let _ = write!(
-            out,
-            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" stroke-linecap=\"round\"{dash}/>"
-        );
+        let _ =
+            write!(out, "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\"{dash}/>");
+        for (x, y) in alone(&line.points).map(|(x, y)| place(x, y)) {
+            let _ = write!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.2\" fill=\"{colour}\"/>");
+        }
     }
     let step = nice(most_x / 8.0).max(1.0);
     for mark in (0..).map(|nth| f64::from(nth) * step).take_while(|mark| *mark <= most_x) {
@@ -177,8 +178,7 @@ fn colour(series: &[Series<'_>], at: usize) -> &'static str {
     COLOURS[place % COLOURS.len()]
 }
 
-/// The pen is lifted where a value is missing. Where it is put down it makes a dot: a value between two that
-/// are missing is seen too.
+/// The pen is lifted where a value is missing.
 fn path(points: &[(f64, Option<f64>)], place: impl Fn(f64, f64) -> (f64, f64)) -> String {
     let mut out = String::new();
     let mut is_down = false;
@@ -188,11 +188,17 @@ fn path(points: &[(f64, Option<f64>)], place: impl Fn(f64, f64) -> (f64, f64)) -
             continue;
         };
         let (x, y) = place(*x, *y);
-        let _ = match is_down {
-            true => write!(out, "L{x:.1} {y:.1}"),
-            false => write!(out, "M{x:.1} {y:.1}h0"),
-        };
+        let _ = write!(out, "{}{x:.1} {y:.1}", if is_down { "L" } else { "M" });
         is_down = true;
     }
     out
+}
+
+/// Values between two that are missing: a line shows nothing of them.
+fn alone(points: &[(f64, Option<f64>)]) -> impl Iterator<Item = (f64, f64)> {
+    let is_there = |at: Option<usize>| at.and_then(|at| points.get(at)).is_some_and(|(_, y)| y.is_some());
+    points.iter().enumerate().filter_map(move |(at, (x, y))| {
+        let has_neighbour = is_there(at.checked_sub(1)) || is_there(Some(at + 1));
+        y.filter(|_| !has_neighbour).map(|y| (*x, y))
+    })
 }
