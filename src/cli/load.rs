@@ -211,14 +211,18 @@ impl Load {
     }
 
     fn options(&self, config: Option<PathBuf>) -> Result<Options, String> {
-        let (profile, first_chat) = self.profile()?;
+        let (mut profile, first_chat) = self.profile()?;
         profile.check()?;
         let cores = if self.pin { Some(pin()?) } else { None };
+        let bot = self.tested(config, cores.map(|cores| cores.bot))?;
+        if let Tested::Child(program) = &bot {
+            program.promises(&mut profile)?;
+        }
         Ok(Options {
             profile,
             name: self.profile.clone(),
             first_chat,
-            bot: self.tested(config, cores.map(|cores| cores.bot))?,
+            bot,
             peers: self.peer.iter().map(|peer| peer_of(peer)).collect::<Result<_, _>>()?,
             telegram_port: self.telegram_port,
             model_port: self.model_port,

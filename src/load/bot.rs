@@ -14,8 +14,10 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::hub::{BOT, Hub};
-use super::profile::Profile;
+use super::profile::{Bot as Told, Profile};
 use super::webhook::{Hook, USUAL_CONNECTIONS};
+use crate::config::{self, Config, Environment};
+use crate::domain::line::BeatStyle;
 use crate::server::CHOOSE_ANOTHER_PORT;
 
 /// What the simulated Telegram sends with every update.
@@ -51,6 +53,36 @@ pub struct Program {
     pub config: Option<PathBuf>,
     /// The core that it is kept on.
     pub core: Option<usize>,
+}
+
+impl Program {
+    /// Has the judge hold this server to what its settings promise, where the profile says nothing of it.
+    ///
+    /// # Errors
+    /// Settings that can't be used.
+    pub fn promises(&self, profile: &mut Profile) -> Result<(), String> {
+        if self.path.is_some() {
+            return Ok(());
+        }
+        let own = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with("BRIGADE_"))?;
+            (name != "BRIGADE_CONFIG").then_some((name, value.into_string().ok()?))
+        });
+        let all = own.chain(profile.bot.env.clone()).chain(self.env.clone());
+        let environment = Environment::from_pairs(all);
+        // It begins in an empty folder, so no other file of settings is found.
+        let read = config::load(self.config.as_deref(), Path::new("/dev/null"), &environment);
+        let Config { delivery, heartbeat, .. } = read.map_err(|error| error.to_string())?.0;
+        let (usual, told) = (Told::default(), &mut profile.bot);
+        if told.chunk_chars == usual.chunk_chars {
+            told.chunk_chars = delivery.chunk_chars;
+        }
+        if told.thinking_every_ms == usual.thinking_every_ms {
+            let says = heartbeat.style != BeatStyle::Typing && heartbeat.max_beats > 0;
+            told.thinking_every_ms = if says { heartbeat.every_ms } else { 0 };
+        }
+        Ok(())
+    }
 }
 
 /// A running bot. Dropped, it is killed.

@@ -83,6 +83,20 @@ async fn a_bot_that_dies_is_reported() {
 }
 
 #[tokio::test]
+async fn the_bot_is_held_to_its_own_settings() {
+    let args = ["--chats", "2", "--turns", "1", "--first-ms", "1700", "--gap-ms", "0", "--deltas", "200"];
+    let settings =
+        ["--bot-env", "BRIGADE_HEARTBEAT__EVERY_MS=500", "--bot-env", "BRIGADE_DELIVERY__CHUNK_CHARS=80"];
+    let (code, report, log) = load(&[&args[..], &settings].concat()).await;
+    assert_eq!((code, log.as_str()), (Some(0), ""), "{:?}", report.violations);
+    assert_eq!(report.latencies.added.count, 2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["load", "--bot-env", "BRIGADE_HEARTBEAT__EVERY_MS=soon"];
+    let (code, _, log) = Brigade::start(folder.path(), &args, &[]).finish().await;
+    assert!(code == Some(2) && log.contains("heartbeat.every_ms"), "{log}");
+}
+
+#[tokio::test]
 async fn several_machines_load_one_bot() {
     let folder = tempfile::tempdir().expect("a folder");
     let [bot, telegram, model, other_telegram, other_model] = [(); 5].map(|()| free_port());

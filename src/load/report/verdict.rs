@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rows::number;
 use super::used::plateau;
 use super::{Report, Used};
 
@@ -138,9 +139,10 @@ fn too_many_questions(report: &Report) -> Option<String> {
     let (rate, most) = report.load.rate_per_s.zip(report.load.most_turns_per_s)?;
     (rate > most).then(|| {
         format!(
-            "It can't be told: at the model's pace {} chats can be answered {most:.0} times a second, and {rate} \
-             questions a second were asked. Give it more chats.",
-            report.load.chats
+            "It can't be told: at the model's pace {} chats can be answered {} times a second, and {rate} questions \
+             a second were asked. Give it more chats.",
+            report.load.chats,
+            number(Some(most))
         )
     })
 }
