@@ -180,7 +180,7 @@ pub async fn one_who_writes_too_much_makes_no_poll_deaf(mut house: House) {
         house.set(&format!("BRIGADE_PACING__{what}_EVERY_MS"), "0");
     }
     house.start().await;
-    let first = house.say(5, "#first=3000 #say=at last");
+    let first = house.say(5, "#first=8000 #say=at last");
     let mut last = first;
     for _ in 0..MORE_THAN_A_BATCH {
         last = house.say(5, "#first=5 #say=more");

@@ -5,14 +5,21 @@ use brigade::load::report::Report;
 use super::binary::{BOT, Brigade};
 use super::house::free_port;
 
+type Found = (Option<i32>, Report, String);
+
 /// Runs a load test. Returns its exit code, what it wrote as JSON, and its log.
-async fn load(args: &[&str]) -> (Option<i32>, Report, String) {
+async fn load(args: &[&str]) -> Found {
+    try_to_load(args).await.unwrap_or_else(|log| panic!("no report: {log}"))
+}
+
+/// The same; its log where it writes no JSON.
+async fn try_to_load(args: &[&str]) -> Result<Found, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let args: Vec<_> =
         ["load", "--json", "-", "--ramp", "0", "--think-ms", "0"].iter().chain(args).copied().collect();
     let (code, out, log) = Brigade::start(folder.path(), &args, &[]).finish().await;
-    let report = Report::read(&out).unwrap_or_else(|error| panic!("{error}\n{out}\n{log}"));
-    (code, report, log)
+    let report = Report::read(&out).map_err(|error| format!("{error}\n{out}\n{log}"))?;
+    Ok((code, report, log))
 }
 
 #[tokio::test]
@@ -74,7 +81,7 @@ async fn a_wrong_answer_is_found() {
 async fn a_bot_that_dies_is_reported() {
     let args = ["--chats", "1", "--turns", "1", "--first-ms", "3000", "--bot", "/bin/sh", "--bot-arg=-c"];
     let listens = "import os,socket,time\ns=socket.create_server(('127.0.0.1',int(os.environ['PORT'])))\n\
-                   time.sleep(3)";
+                   time.sleep(6)";
     let script = format!("--bot-arg=exec python3 -c \"{listens}\"");
     let (code, report, _) = load(&[&args[..], &[script.as_str()]].concat()).await;
     assert_eq!(code, Some(1));
@@ -98,6 +105,19 @@ async fn the_bot_is_held_to_its_own_settings() {
 
 #[tokio::test]
 async fn several_machines_load_one_bot() {
+    // Another process may take a free port first.
+    for _ in 0..5 {
+        match two_load_tests_of_one_bot().await {
+            Ok([(known, 24), (other, 4)]) => return assert_eq!((known, other), (Some(0), Some(0))),
+            Err(log) if log.contains("can't listen") => {}
+            wrong => panic!("{wrong:?}"),
+        }
+    }
+    panic!("no ports could be had");
+}
+
+/// The exit codes of both, and how many turns they measured.
+async fn two_load_tests_of_one_bot() -> Result<[(Option<i32>, u64); 2], String> {
     let folder = tempfile::tempdir().expect("a folder");
     let [bot, telegram, model, other_telegram, other_model] = [(); 5].map(|()| free_port());
     let at = |port: u16| format!("http://127.0.0.1:{port}");
@@ -120,18 +140,20 @@ async fn several_machines_load_one_bot() {
         let pace = ["--first-ms", "5", "--gap-ms", "1", "--deltas", "100"];
         let args = [&args[..], &ports, &pace, more].concat();
         let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
-        async move { load(&args.iter().map(String::as_str).collect::<Vec<_>>()).await }
+        async move {
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            let (code, report, _) = try_to_load(&args).await?;
+            assert_eq!(report.violations.first, []);
+            Ok::<_, String>((code, report.latencies.added.count))
+        }
     };
     let (known, other) = tokio::join!(
         // It must not end before the other.
         against("1..2", "12", telegram, model, &["--peer", &peer]),
         against("1001..1002", "2", other_telegram, other_model, &[]),
     );
-    for ((code, report, _), turns) in [(known, 24), (other, 4)] {
-        assert_eq!(code, Some(0), "{:?}", report.violations);
-        assert_eq!((report.counts.turns, report.latencies.added.count), (turns, turns));
-    }
     server.kill();
+    Ok([known?, other?])
 }
 
 #[tokio::test]
