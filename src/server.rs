@@ -153,7 +153,7 @@ impl Server {
             // Telegram gives nothing that comes after an update that was not taken, whosever it is.
             settings.ingress.max_turns_per_chat = usize::MAX;
         }
-        let worlds = worlds(config, secrets, (store.clone(), &watch), &api).await?;
+        let worlds = worlds(config, secrets, &store, &api)?;
         let app = Shards::start(bot.id, worlds, &settings).await.map_err(ServerError::Shards)?;
         let gate = Gate::new(app.intake(), secret, body_limits(&config.http));
         let grace = Duration::from_millis(config.shutdown.grace_ms);
@@ -187,7 +187,7 @@ impl Server {
             tracing::warn!("TELEGRAM_WEBHOOK_URL is not set: setWebhook is left to you");
             return Ok(());
         }
-        let base = address.trim_end_matches('/').trim_end_matches(WEBHOOK_PATH);
+        let base = address.trim().trim_end_matches('/').trim_end_matches(WEBHOOK_PATH);
         let webhook = Webhook {
             url: format!("{base}{WEBHOOK_PATH}"),
             secret_token: self.gate.secret().to_owned(),
@@ -245,13 +245,20 @@ impl Server {
         if let Some(abort) = abort {
             abort.abort();
         }
-        if ended.is_ok() {
-            tracing::info!("stopping: running turns may end within {:?}", self.grace);
-            tokio::select! {
-                biased;
-                () = stop_at_once => tracing::warn!("stopped at once; what is owed is taken up at the next start"),
-                () = self.finish() => {}
+        match &ended {
+            Ok(()) => {
+                tracing::info!("stopping: running turns may end within {:?}", self.grace);
+                tokio::select! {
+                    biased;
+                    () = stop_at_once => {
+                        tracing::warn!("stopped at once; what is owed is taken up at the next start");
+                    }
+                    () = self.finish() => {}
+                }
             }
+            // Parts that were refused with the token are not uncertain.
+            Err(ServerError::Telegram(_)) => self.rest().await,
+            Err(_) => {}
         }
         self.api.calls().close();
         if let Some(http) = self.http {
@@ -272,8 +279,7 @@ impl Server {
 }
 
 impl Server {
-    /// Lets running turns end, or at least what they are telling Telegram: a part whose fate is not on
-    /// record may be sent again by the next process.
+    /// Lets running turns end, or at least what they are telling Telegram.
     async fn finish(&self) {
         tokio::select! {
             biased;
@@ -282,6 +288,12 @@ impl Server {
                 tracing::warn!("stopped; turns that took too long are taken up at the next start");
             }
         }
+        self.rest().await;
+    }
+
+    /// What is being told Telegram ends, nothing more begins, and the store takes what is known of it: a part
+    /// whose fate is not on record may be sent again by the next process.
+    async fn rest(&self) {
         self.api.calls().close();
         let rest = async {
             self.api.calls().rest(Duration::ZERO).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use brigade::edge::store::mongo::MongoStore;
 use brigade::edge::store::owner::Owner;
 use brigade::edge::store::sqlite::SqliteStore;
-use brigade::edge::store::{Store, StoreError};
+use brigade::edge::store::{Recorded, Store, StoreError};
 use tempfile::TempDir;
 
 /// A fresh store of one kind, and the means to open it again.
@@ -131,9 +131,12 @@ async fn a_mongodb_document_that_cant_be_read_keeps_no_other_turn_from_being_tak
         let client = mongodb::Client::with_uri_str(uri).await.expect("a usable URI");
         let turns = client.database(database).collection::<mongodb::bson::Document>("turns");
         let later = mongodb::bson::doc! { "$set": { "kind": "of a newer version" } };
-        turns.update_one(mongodb::bson::doc! { "_id": "7:2" }, later).await.expect("updated");
+        turns.update_one(mongodb::bson::doc! { "_id": "7:2" }, later.clone()).await.expect("updated");
         let owed = store.unfinished(7).await.expect("read");
         assert_eq!(owed.iter().map(|turn| turn.id.update).collect::<Vec<_>>(), [1, 3]);
+        turns.update_one(mongodb::bson::doc! { "_id": "7:3" }, later).await.expect("updated");
+        let next = store.record(contract::said(4, "a")).await;
+        assert!(matches!(&next, Ok(Recorded::New(turn)) if turn.seq == 4), "{next:?}");
     })
     .await;
 }
@@ -142,21 +145,52 @@ async fn a_mongodb_document_that_cant_be_read_keeps_no_other_turn_from_being_tak
 async fn who_was_cut_off_from_mongodb_does_not_write_over_its_successor() {
     on_mongo(|stage| async move {
         let (before, after) = (stage.open().await, stage.open().await);
-        let old: Owner = format!("{} 1 elsewhere", uuid::Uuid::new_v4()).parse().expect("an owner");
-        let new = Owner::this_process();
+        let another_shard = before.with_own_connections().expect("more connections");
+        let (old, new) = (elsewhere(), Owner::this_process());
         assert_eq!(before.claim(7, &old).await, Ok(true));
-        before.record(contract::said(1, "a")).await.expect("recorded");
+        another_shard.record(contract::said(1, "a")).await.expect("recorded");
         assert_eq!(after.claim(7, &new).await, Ok(false));
-        tokio::time::pause();
-        tokio::time::advance(Duration::from_secs(6)).await;
-        tokio::time::resume();
+        six_seconds_pass().await;
         assert_eq!(after.claim(7, &new).await, Ok(true), "it has heard nothing for so long");
-        let written = before.save_messages(contract::said(1, "a").id, Vec::new()).await;
-        assert!(
-            matches!(&written, Err(StoreError::Away(why)) if why.contains("another process")),
-            "{written:?}"
-        );
-        assert_eq!(after.save_messages(contract::said(1, "a").id, Vec::new()).await, Ok(()));
+        let id = contract::said(1, "a").id;
+        for shard in [&before, &another_shard] {
+            let written = shard.save_messages(id, Vec::new()).await;
+            assert!(
+                matches!(&written, Err(StoreError::Away(why)) if why.contains("another may")),
+                "{written:?}"
+            );
+            let recorded = shard.record(contract::said(2, "a")).await;
+            assert!(matches!(&recorded, Err(StoreError::Away(_))), "{recorded:?}");
+        }
+        assert_eq!(after.save_messages(id, Vec::new()).await, Ok(()));
+        assert_eq!(after.release(7, &new).await, Ok(()));
+        assert_eq!(before.claim(7, &old).await, Ok(false), "another has had it meanwhile");
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_was_cut_off_from_mongodb_and_has_no_successor_goes_on() {
+    on_mongo(|stage| async move {
+        let (store, owner) = (stage.open().await, elsewhere());
+        let another_shard = store.with_own_connections().expect("more connections");
+        assert_eq!(store.claim(7, &owner).await, Ok(true));
+        six_seconds_pass().await;
+        let refused = another_shard.record(contract::said(1, "a")).await;
+        assert!(matches!(&refused, Err(StoreError::Away(_))), "{refused:?}");
+        assert_eq!(store.claim(7, &owner).await, Ok(true));
+        another_shard.record(contract::said(1, "a")).await.expect("recorded");
+    })
+    .await;
+}
+
+/// A process of another machine: nobody here can tell whether it has ended.
+fn elsewhere() -> Owner {
+    format!("{} 1 elsewhere", uuid::Uuid::new_v4()).parse().expect("an owner")
+}
+
+async fn six_seconds_pass() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
 }

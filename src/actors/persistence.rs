@@ -300,11 +300,10 @@ fn until_taken<T: Send + 'static>(
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(5))
         .without_max_times();
-    let attempts = call
-        .retry(waits)
-        .sleep(tokio::time::sleep)
-        .when(|error| matches!(error, StoreError::Away(_)))
-        .notify(move |error, wait| tracing::debug!("could not {what}, trying again in {wait:?}: {error}"));
+    let attempts =
+        call.retry(waits).sleep(tokio::time::sleep).when(StoreError::may_pass).notify(move |error, wait| {
+            tracing::debug!("could not {what}, trying again in {wait:?}: {error}")
+        });
     Box::pin(attempts)
 }
 
@@ -328,7 +327,7 @@ impl Handler<Tried> for Persistence {
 
     fn handle(&mut self, Tried { turn, reply_to, result }: Tried, _: &mut Context<Self>) {
         match &result {
-            Err(StoreError::Away(_)) => self.uncertain.insert(turn),
+            Err(error) if error.may_pass() => self.uncertain.insert(turn),
             _ => self.uncertain.remove(&turn),
         };
         reply_to.tell_if_there(UpdateRecorded { turn, result });

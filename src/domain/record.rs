@@ -82,7 +82,7 @@ pub struct NewTurn {
 }
 
 /// A turn's place in its chat, given once, when it is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Place {
     /// Counts the turns of the conversation from 1, without gaps.
     pub seq: i64,
@@ -229,8 +229,8 @@ pub struct StoredTurn {
     pub timings: Timings,
 }
 
-/// Before the turn that a `/stop` has stopped.
-const STOP_OF: &str = "/stop ";
+/// Notes which turn a `/stop` has stopped.
+const STOPPED: &str = "stopped ";
 
 impl StoredTurn {
     /// A turn as it is first recorded.
@@ -260,15 +260,16 @@ impl StoredTurn {
         }
     }
 
-    /// What a `/stop` that ends `turn` is on record as, before it does: `/stop 77:500000001`.
-    pub fn stop_of(turn: TurnId) -> ChatMessage {
-        ChatMessage::user(format!("{STOP_OF}{turn}"))
+    /// What a `/stop` that ends `turn` is on record as, before it does: with a note `stopped 77:500000001`.
+    pub fn stopping(&self, turn: TurnId) -> Vec<ChatMessage> {
+        let said = ChatMessage::user(self.question());
+        vec![said, ChatMessage::system(format!("{STOPPED}{turn}"))]
     }
 
-    /// The turn that a `/stop` has stopped, if it is on record as [`stop_of`](Self::stop_of) one.
+    /// The turn that a `/stop` has stopped, if it is on record as [`stopping`](Self::stopping) one.
     pub fn stopped_turn(&self) -> Option<TurnId> {
-        let target = self.question().strip_prefix(STOP_OF)?;
-        target.parse().ok().filter(|_| self.kind == Kind::Stop)
+        let note = self.messages.get(1)?.content.as_deref()?;
+        note.strip_prefix(STOPPED)?.parse().ok().filter(|_| self.kind == Kind::Stop)
     }
 
     /// For how long Telegram still wants silence, in milliseconds, when it is `now_ms` (since 1970).

@@ -88,6 +88,10 @@ fn keep(turn: &mut StoredTurn, ledger: Ledger) {
 }
 
 impl Store for MemoryStore {
+    fn with_own_connections(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::new(self.clone()))
+    }
+
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
         self.with(|shelf| {
             if shelf.turns.contains_key(&turn.id) {

@@ -23,8 +23,10 @@ pub(super) async fn alone(store: &dyn Store, bot: i64, owner: &Owner) -> Result<
                 told = true;
             }
             Ok(false) => {}
-            Err(error @ StoreError::Refused(_)) => return Err(error),
-            Err(error) => tracing::debug!("could not look whether another process serves this bot: {error}"),
+            Err(error @ (StoreError::Refused(_) | StoreError::Denied(_))) => return Err(error),
+            Err(error @ StoreError::Away(_)) => {
+                tracing::debug!("could not look whether another process serves this bot: {error}")
+            }
         }
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }

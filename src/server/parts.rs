@@ -67,10 +67,10 @@ pub(super) fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletion
 
 /// A world for each shard, with clients of its own; only the accountant and the circuit breaker are
 /// shared, and the embedded store, whose one writer is a thread already.
-pub(super) async fn worlds(
+pub(super) fn worlds(
     config: &Config,
     secrets: &Secrets,
-    (store, watch): (Arc<dyn Store>, &Watch),
+    store: &Arc<dyn Store>,
     api: &BotApiClient,
 ) -> Result<Vec<World>, ServerError> {
     let clock = wall_clock();
@@ -78,10 +78,7 @@ pub(super) async fn worlds(
     let breaker = Arc::new(SharedBreaker::new(config.llm.breaker(), clock));
     let mut worlds = Vec::new();
     for shard in 0..config.runtime.shards() {
-        let store = match &secrets.mongodb_uri {
-            Some(_) if shard > 0 => watched_store(config, secrets, watch).await?,
-            _ => store.clone(),
-        };
+        let store = if shard == 0 { store.clone() } else { store.with_own_connections()? };
         let model = Arc::new(model(config, secrets)?);
         let faculties = Faculties { model, breaker: breaker.clone(), tools: toolbox(config), clock };
         worlds.push(World {

@@ -155,7 +155,7 @@ impl Conversation {
         running.stopped = true;
         let turn = running.stored.id;
         if stop.kind == Kind::Stop && target.is_none() {
-            let messages = vec![StoredTurn::stop_of(turn)];
+            let messages = stop.stopping(turn);
             self.ports.save_messages.tell_if_there(SaveMessages { key: self.key, turn: stop.id, messages });
         }
         self.ports.discard_rest.tell_if_there(DiscardRest { turn });

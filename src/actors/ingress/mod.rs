@@ -317,7 +317,9 @@ impl Handler<UpdateRecorded> for Ingress {
             Err(error) => {
                 match &error {
                     // The store itself is watched, and says so once for all.
-                    StoreError::Away(_) => tracing::debug!(%turn, "update not taken: {error}"),
+                    StoreError::Away(_) | StoreError::Denied(_) => {
+                        tracing::debug!(%turn, "update not taken: {error}")
+                    }
                     StoreError::Refused(_) => tracing::error!(%turn, "update not taken: {error}"),
                 }
                 Verdict::StoreAway

@@ -5,6 +5,8 @@ pub mod owner;
 pub mod sqlite;
 pub mod watched;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
@@ -28,9 +30,20 @@ pub enum StoreError {
     /// It can't be reached or does not take writes now; trying again may help.
     #[error("the store is away: {0}")]
     Away(String),
+    /// It does not let this process in, or not any more (a password, rights, a quota): an operator has to mend
+    /// that. What is owed is tried again; a start is not.
+    #[error("the store lets nobody in: {0}")]
+    Denied(String),
     /// It refused what it was given, or holds what can't be read; trying again won't help.
     #[error("the store refused: {0}")]
     Refused(String),
+}
+
+impl StoreError {
+    /// Whether the same call may be taken later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Denied(_))
+    }
 }
 
 /// A result of the store, owned by whoever awaits it.
@@ -85,6 +98,12 @@ pub enum Haste {
 /// A call that returned `Ok` is on disk (or on a majority of the replica set). Every call may be
 /// repeated: recording twice is [`Recorded::Duplicate`], and the updates set fixed fields.
 pub trait Store: Send + Sync {
+    /// The same store for another shard, with connections of its own where it has any.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it can't have more.
+    fn with_own_connections(&self) -> Result<Arc<dyn Store>, StoreError>;
+
     /// Records an update durably and gives it its place in the chat
     /// ([`place_after`](crate::domain::record::place_after)).
     fn record(&self, turn: NewTurn) -> Stored<Recorded>;
@@ -148,7 +167,7 @@ pub trait Store: Send + Sync {
     fn ping(&self) -> Stored<()>;
 }
 
-/// Tells the operator of an owed turn that can't be read. It is left out, and keeps no other from being answered.
-fn unreadable(error: &StoreError) {
-    tracing::error!("a turn that is owed is left out: {error}");
+/// A turn that can't be read is left out, and keeps no other from being answered. The operator is told.
+fn readable(turn: Result<StoredTurn, StoreError>) -> Option<StoredTurn> {
+    turn.inspect_err(|error| tracing::error!("a turn is left out: {error}")).ok()
 }

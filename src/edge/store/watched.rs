@@ -136,7 +136,7 @@ enum Kind {
 /// A call is over. A store that refuses is there.
 fn tell(outages: &Mutex<Outages>, kind: Kind, error: Option<&StoreError>) {
     let mut outages = outages.lock().unwrap_or_else(PoisonError::into_inner);
-    let away = error.filter(|error| matches!(error, StoreError::Away(_)));
+    let away = error.filter(|error| error.may_pass());
     let news = match away {
         Some(_) => outages.failed(Instant::now()),
         None if kind == Kind::Write => outages.done(Instant::now()),
@@ -158,6 +158,10 @@ fn tell(outages: &Mutex<Outages>, kind: Kind, error: Option<&StoreError>) {
 }
 
 impl Store for Watched {
+    fn with_own_connections(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::new(Self::new(self.store.with_own_connections()?, self.watch.clone())))
+    }
+
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
         self.write(|store| store.record(turn))
     }
@@ -246,6 +250,9 @@ mod tests {
         tokio::time::advance(CALM).await;
         tell(&outages, Kind::Read, None);
         assert!(is_away());
+        tell(&outages, Kind::Write, Some(&StoreError::Denied("a new password".into())));
+        assert!(is_away());
+        tokio::time::advance(CALM).await;
         tell(&outages, Kind::Write, Some(&StoreError::Refused("no such turn".into())));
         assert!(!is_away());
     }

@@ -19,9 +19,16 @@ use crate::edge::store::owner::Owner;
 /// two changes.
 const GOOD_FOR: Duration = Duration::from_secs(6);
 
+/// What a process knows of claims: all its connections to a database share it.
+#[derive(Default)]
+pub(super) struct Known {
+    others: Seen,
+    own: Own,
+}
+
 /// Other processes' claims as they were last seen, by bot, and since when.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<HashMap<i64, (Claim, Instant)>>);
+struct Seen(Mutex<HashMap<i64, (Claim, Instant)>>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Claim {
@@ -58,21 +65,22 @@ impl Seen {
     }
 }
 
-/// This process's own claims, by bot.
+/// When this process last claimed each of its bots.
 #[derive(Default)]
-pub(super) struct Held(Mutex<HashMap<i64, (Owner, Instant)>>);
+struct Own(Mutex<HashMap<i64, Instant>>);
 
-impl Held {
-    fn claims(&self) -> MutexGuard<'_, HashMap<i64, (Owner, Instant)>> {
+impl Own {
+    fn claims(&self) -> MutexGuard<'_, HashMap<i64, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who has to claim the bot again before anything of it is written: nobody else can have it before
-    /// [`GOOD_FOR`] after the last claim.
-    fn is_overdue(&self, bot: i64) -> Option<Owner> {
-        let claims = self.claims();
-        let (owner, since) = claims.get(&bot)?;
-        (since.elapsed() >= GOOD_FOR).then(|| owner.clone())
+    fn has(&self, bot: i64) -> bool {
+        self.claims().contains_key(&bot)
+    }
+
+    /// Whether another process may have the bot by now: none can before [`GOOD_FOR`] after the last claim.
+    fn is_overdue(&self, bot: i64) -> bool {
+        self.claims().get(&bot).is_some_and(|claimed| claimed.elapsed() >= GOOD_FOR)
     }
 }
 
@@ -85,32 +93,40 @@ impl Inside {
         let asked = Instant::now();
         let claimed = self.try_to_claim(bot, owner).await;
         if claimed == Ok(true) {
-            self.held.claims().insert(bot, (owner.clone(), asked));
+            self.known.own.claims().insert(bot, asked);
         }
         // Whoever could not reach the store, or has it, has watched nobody.
         if claimed != Ok(false) {
-            self.seen.forget(bot);
+            self.known.others.forget(bot);
         }
         claimed
     }
 
-    /// Lets nothing be written where another process may serve the bot meanwhile: a process that was cut off, or
-    /// stood still, would write over what the other has done.
-    pub(super) async fn fence(&self, bot: i64) -> Result<(), StoreError> {
-        let Some(owner) = self.held.is_overdue(bot) else { return Ok(()) };
-        match self.claim(bot, &owner).await? {
-            true => Ok(()),
-            false => Err(StoreError::Away("another process serves the bot".to_owned())),
+    /// Lets no write begin where another process may serve the bot by now: a process that was cut off, or stood
+    /// still, would write over what the other has done. It goes on when the bot has been claimed again.
+    pub(super) fn fence(&self, bot: i64) -> Result<(), StoreError> {
+        if !self.known.own.is_overdue(bot) {
+            return Ok(());
         }
+        let seconds = GOOD_FOR.as_secs();
+        Err(StoreError::Away(format!(
+            "for {seconds} s this process could not say that it serves the bot, and another may; it writes nothing \
+             before it has"
+        )))
     }
 
     async fn try_to_claim(&self, bot: i64, owner: &Owner) -> Result<bool, StoreError> {
         let found = within("read who serves the bot", self.claims().find_one(doc! { "_id": bot })).await?;
-        let Some(found) = found else { return self.insert_claim(bot, owner).await };
+        let Some(found) = found else {
+            // Another process may have had it, and have released it.
+            let was_lost = self.known.own.is_overdue(bot);
+            return if was_lost { Ok(false) } else { self.insert_claim(bot, owner).await };
+        };
         let before = Claim::of(&found);
         let is_mine = before.owner == owner.to_string();
         let ended = || before.owner.parse::<Owner>().is_ok_and(|before| before.has_ended(owner));
-        if !is_mine && !ended() && !self.seen.is_stale(bot, &before) {
+        let is_free = || !self.known.own.has(bot) && (ended() || self.known.others.is_stale(bot, &before));
+        if !is_mine && !is_free() {
             return Ok(false);
         }
         // Whoever else has seen the same takes it only if nobody has since.
@@ -133,7 +149,7 @@ impl Inside {
     }
 
     pub(super) async fn release(&self, bot: i64, owner: String) -> Result<(), StoreError> {
-        self.held.claims().remove(&bot);
+        self.known.own.claims().remove(&bot);
         let claims = self.claims();
         within("release the bot", claims.delete_one(doc! { "_id": bot, "owner": owner })).await.map(|_| ())
     }

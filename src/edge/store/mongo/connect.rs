@@ -15,25 +15,39 @@ const FIND_SERVER: Duration = Duration::from_secs(5);
 /// How long a write may take to reach a majority, unless the URI says otherwise.
 const REACH_MAJORITY: Duration = Duration::from_secs(10);
 
-/// Makes a client and the two handles that the store uses.
-pub(super) async fn connect(uri: &str, database: &str) -> Result<(Database, Turns), StoreError> {
+/// Where the store is, and how to speak with it.
+#[derive(Clone)]
+pub(super) struct Target {
+    uri: String,
+    options: ClientOptions,
+    database: String,
+}
+
+/// Reads the connection string.
+pub(super) async fn target(uri: &str, database: &str) -> Result<Target, StoreError> {
     check_name(database)?;
     let mut options = ClientOptions::parse(uri).await.map_err(|error| unusable(uri, &error))?;
     options.app_name.get_or_insert_with(|| "brigade".to_owned());
     options.server_selection_timeout.get_or_insert(FIND_SERVER);
     let wait = options.write_concern.as_ref().and_then(|concern| concern.w_timeout).unwrap_or(REACH_MAJORITY);
     let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(wait).build();
-    options.write_concern = Some(durable.clone());
-    options.selection_criteria = Some(primary());
-    let client = Client::with_options(options).map_err(|error| unusable(uri, &error))?;
-    let database = client.database(database);
-    let turns = CollectionOptions::builder().write_concern(durable).selection_criteria(primary()).build();
-    let turns = database.collection_with_options("turns", turns);
-    Ok((database, turns))
+    options.write_concern = Some(durable);
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    Ok(Target { uri: uri.to_owned(), options, database: database.to_owned() })
 }
 
-fn primary() -> SelectionCriteria {
-    SelectionCriteria::ReadPreference(ReadPreference::Primary)
+impl Target {
+    /// Makes a client and the two handles that the store uses.
+    pub(super) fn connect(&self) -> Result<(Database, Turns), StoreError> {
+        let (concern, criteria) =
+            (self.options.write_concern.clone(), self.options.selection_criteria.clone());
+        let client =
+            Client::with_options(self.options.clone()).map_err(|error| unusable(&self.uri, &error))?;
+        let database = client.database(&self.database);
+        let turns = CollectionOptions::builder().write_concern(concern).selection_criteria(criteria).build();
+        let turns = database.collection_with_options("turns", turns);
+        Ok((database, turns))
+    }
 }
 
 fn check_name(database: &str) -> Result<(), StoreError> {

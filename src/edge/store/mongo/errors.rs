@@ -32,11 +32,22 @@ const PASSING: &[i32] = &[
     14031, // OutOfDiskSpace
 ];
 
+/// Codes of commands that the server does not let this process give.
+const DENIED: &[i32] = &[
+    13,   // Unauthorized
+    18,   // AuthenticationFailed
+    8000, // AtlasError: over quota, a user without rights
+];
+
 /// Turns an error of the driver into the store's, saying what was tried.
 pub(super) fn during(doing: &'static str) -> impl Fn(Error) -> StoreError {
     move |error| {
         let text = format!("could not {doing}: {}", words(&error));
-        if is_away(&error) { StoreError::Away(text) } else { StoreError::Refused(text) }
+        match () {
+            () if is_denied(&error) => StoreError::Denied(text),
+            () if is_away(&error) => StoreError::Away(text),
+            () => StoreError::Refused(text),
+        }
     }
 }
 
@@ -57,6 +68,11 @@ fn code(error: &Error) -> Option<i32> {
         ErrorKind::Command(error) => Some(error.code),
         _ => None,
     }
+}
+
+fn is_denied(error: &Error) -> bool {
+    let is_not_known = matches!(error.kind.as_ref(), ErrorKind::Authentication { .. });
+    is_not_known || code(error).is_some_and(|code| DENIED.contains(&code))
 }
 
 fn is_away(error: &Error) -> bool {
@@ -87,5 +103,28 @@ fn words(error: &Error) -> String {
         }
         ErrorKind::Command(error) => format!("{} (code {})", error.message, error.code),
         kind => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::error::CommandError;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_operator_can_mend_is_not_given_up() {
+        let told = |code: i32| {
+            let error = json!({ "code": code, "codeName": "x", "errmsg": "no" });
+            let error: CommandError = serde_json::from_value(error).unwrap();
+            during("update a turn")(ErrorKind::Command(error).into())
+        };
+        for code in [13, 18, 8000] {
+            assert!(matches!(told(code), StoreError::Denied(_)), "{code}");
+            assert!(told(code).may_pass());
+        }
+        assert!(matches!(told(189), StoreError::Away(_)), "the primary stepped down");
+        assert!(matches!(told(10334), StoreError::Refused(_)), "a document that is too large");
     }
 }

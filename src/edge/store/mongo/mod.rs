@@ -44,12 +44,12 @@ pub struct MongoStore {
 }
 
 struct Inside {
+    target: connect::Target,
     database: Database,
     turns: Turns,
     prepared: OnceCell<()>,
     lanes: Vec<Mutex<()>>,
-    seen: claims::Seen,
-    held: claims::Held,
+    known: Arc<claims::Known>,
 }
 
 impl MongoStore {
@@ -63,18 +63,18 @@ impl MongoStore {
     /// [`StoreError::Refused`] for a URI or a database name that can't be used,
     /// [`StoreError::Away`] when the hosts of a `mongodb+srv` URI can't be looked up.
     pub async fn connect(uri: &str, database: &str) -> Result<Self, StoreError> {
-        let (database, turns) = connect::connect(uri, database).await?;
+        let target = connect::target(uri, database).await?;
+        Self::to(target, OnceCell::new(), Arc::default())
+    }
+
+    fn to(
+        target: connect::Target,
+        prepared: OnceCell<()>,
+        known: Arc<claims::Known>,
+    ) -> Result<Self, StoreError> {
+        let (database, turns) = target.connect()?;
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        Ok(Self {
-            inside: Arc::new(Inside {
-                database,
-                turns,
-                prepared: OnceCell::new(),
-                lanes,
-                seen: claims::Seen::default(),
-                held: claims::Held::default(),
-            }),
-        })
+        Ok(Self { inside: Arc::new(Inside { target, database, turns, prepared, lanes, known }) })
     }
 
     /// Makes the indexes that are missing. Worth calling at start, to hear early of a server that
@@ -120,6 +120,11 @@ impl Inside {
 }
 
 impl Store for MongoStore {
+    fn with_own_connections(&self) -> Result<Arc<dyn Store>, StoreError> {
+        let Inside { target, prepared, known, .. } = self.inside.as_ref();
+        Ok(Arc::new(Self::to(target.clone(), prepared.clone(), known.clone())?))
+    }
+
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
         self.with(|inside| async move { inside.record(turn).await })
     }

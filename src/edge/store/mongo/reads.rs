@@ -9,7 +9,7 @@ use super::{Inside, fields, within};
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::StoredTurn;
 use crate::edge::store::mongo::errors::during;
-use crate::edge::store::{Filter, SessionSummary, StoreError, unreadable};
+use crate::edge::store::{Filter, SessionSummary, StoreError, readable};
 
 impl Inside {
     pub(super) async fn history(
@@ -26,10 +26,11 @@ impl Inside {
         let mut filter = fields::of_conversation(key);
         filter.insert("session", session.to_string());
         filter.insert("seq", doc! { "$lt": before });
-        let find = self.turns.find(filter).sort(doc! { "seq": -1 }).limit(at_most(limit));
+        let turns = self.turns.clone_with_type::<Document>();
+        let find = turns.find(filter).sort(doc! { "seq": -1 }).limit(at_most(limit));
         let latest_first =
             within("read a history", async { find.await?.try_collect::<Vec<_>>().await }).await?;
-        Ok(latest_first.into_iter().rev().map(|turn| turn.0).collect())
+        Ok(latest_first.into_iter().rev().map(turn).filter_map(readable).collect())
     }
 
     pub(super) async fn unfinished(&self, bot: i64) -> Result<Vec<StoredTurn>, StoreError> {
@@ -38,7 +39,7 @@ impl Inside {
         let order = doc! { "chat": 1, "seq": 1, "topic": 1 };
         let find = turns.find(fields::of_unfinished(bot)).sort(order).allow_disk_use(true);
         let found: Vec<_> = find.await.map_err(&failed)?.try_collect().await.map_err(&failed)?;
-        Ok(found.into_iter().filter_map(|turn| self::turn(turn).inspect_err(unreadable).ok()).collect())
+        Ok(found.into_iter().map(turn).filter_map(readable).collect())
     }
 
     pub(super) async fn turn(&self, id: TurnId) -> Result<Option<StoredTurn>, StoreError> {

@@ -18,7 +18,6 @@ impl Inside {
     /// Adds a turn at the end of its conversation unless it is there already.
     pub(super) async fn record(&self, new: NewTurn) -> Result<Recorded, StoreError> {
         self.prepare().await?;
-        self.fence(new.id.bot).await?;
         // Turns of one chat that arrive together would all take the same place, and all but one
         // would have to try again: here they queue up instead, in the order of their arrival.
         let _in_lane = timeout(PATIENCE, self.lane(new.key).lock())
@@ -26,11 +25,12 @@ impl Inside {
             .map_err(|_| StoreError::Away("the turns before in this chat take too long".to_owned()))?;
         for _ in 0..ATTEMPTS {
             let place = place_after(self.last_place(new.key).await?, new.id, new.kind);
+            self.fence(new.id.bot)?;
             let turn = HumanReadable(StoredTurn::accepted(new.clone(), place));
             if self.insert(&turn).await? {
                 return Ok(Recorded::New(Box::new(turn.0)));
             }
-            if self.turn(new.id).await?.is_some() {
+            if self.is_there(new.id).await? {
                 return Ok(Recorded::Duplicate);
             }
         }
@@ -53,9 +53,22 @@ impl Inside {
         within("insert a turn", insert).await
     }
 
+    /// Whether a turn is on record, on a majority as what is inserted: a primary that is being cut off may have
+    /// taken an insert that it will lose.
+    async fn is_there(&self, id: TurnId) -> Result<bool, StoreError> {
+        let unchanged = doc! { "$set": { "bot": id.bot } };
+        let touch = self.turns.update_one(doc! { "_id": id.to_string() }, unchanged);
+        Ok(within("look for a turn", touch).await?.matched_count == 1)
+    }
+
     async fn last_place(&self, key: ChatKey) -> Result<Option<Place>, StoreError> {
-        let find = self.turns.find_one(fields::of_conversation(key)).sort(doc! { "seq": -1 });
-        Ok(within("read the last turn of a chat", find).await?.map(|turn| turn.place()))
+        // The rest of it may be of a newer version.
+        let places = self.turns.clone_with_type::<HumanReadable<Place>>();
+        let find = places
+            .find_one(fields::of_conversation(key))
+            .projection(doc! { "_id": 0, "seq": 1, "session": 1 })
+            .sort(doc! { "seq": -1 });
+        Ok(within("read the last turn of a chat", find).await?.map(|place| place.0))
     }
 
     /// Adds a panic to each turn.
@@ -68,7 +81,7 @@ impl Inside {
 
     /// Sets these fields of a turn and no others.
     pub(super) async fn update(&self, id: TurnId, changed: &impl Serialize) -> Result<(), StoreError> {
-        self.fence(id.bot).await?;
+        self.fence(id.bot)?;
         let set = doc! { "$set": fields::document(changed)? };
         let updated =
             within("update a turn", self.turns.update_one(doc! { "_id": id.to_string() }, set)).await?;

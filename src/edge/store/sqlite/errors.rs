@@ -20,6 +20,7 @@ pub(super) fn of_file(file: &Path, error: StoreError) -> StoreError {
     let named = |text| format!("'{}': {text}", file.display());
     match error {
         StoreError::Away(text) => StoreError::Away(named(text)),
+        StoreError::Denied(text) => StoreError::Denied(named(text)),
         StoreError::Refused(text) => StoreError::Refused(named(text)),
     }
 }

@@ -15,13 +15,14 @@ mod writes;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use uuid::Uuid;
 
 use super::owner::Owner;
-use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored, unreadable};
+use super::{Filter, Haste, Recorded, SessionSummary, Store, StoreError, Stored, readable};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
@@ -92,6 +93,10 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
 }
 
 impl Store for SqliteStore {
+    fn with_own_connections(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::new(self.clone()))
+    }
+
     fn record(&self, turn: NewTurn) -> Stored<Recorded> {
         self.writer.run(Haste::Soon, move |connection| writes::record(connection, turn))
     }

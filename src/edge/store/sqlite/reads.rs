@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::errors::during;
 use super::rows::{self, COLUMNS};
-use super::{Filter, SessionSummary, StoreError, unreadable};
+use super::{Filter, SessionSummary, StoreError, readable};
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{StoredTurn, User};
 
@@ -25,9 +25,8 @@ pub(super) fn history(
     );
     let topic = key.topic.unwrap_or(0);
     let of_session = params![session.to_string(), before, key.bot, key.chat, topic, at_most(limit)];
-    let mut turns = select(connection, &sql, of_session, rows::turn)?;
-    turns.reverse();
-    Ok(turns)
+    let latest_first = select(connection, &sql, of_session, |row| Ok(rows::turn(row)))?;
+    Ok(latest_first.into_iter().rev().filter_map(readable).collect())
 }
 
 /// What is owed.
@@ -38,7 +37,7 @@ pub(super) fn unfinished(connection: &Connection, bot: i64) -> Result<Vec<Stored
          ORDER BY chat, seq, ifnull(topic, 0)"
     );
     let read = select(connection, &sql, [bot], |row| Ok(rows::turn(row)))?;
-    Ok(read.into_iter().filter_map(|turn| turn.inspect_err(unreadable).ok()).collect())
+    Ok(read.into_iter().filter_map(readable).collect())
 }
 
 /// One turn.
