@@ -21,7 +21,8 @@ pub enum Boundary {
     /// White space at the cut is dropped, as Telegram would.
     #[default]
     Natural,
-    /// After exactly `limit_chars` characters, to the letter.
+    /// After exactly `limit_chars` characters, to the letter; before, where a message holds no more. White space
+    /// that would fill half a message is dropped.
     Exact,
 }
 
@@ -146,18 +147,28 @@ impl Cutter {
             }
             chars = self.limit_chars;
         }
-        Some(end)
+        Some(window_bytes(&self.buffer[..end], usize::MAX).unwrap_or(end))
     }
 
     /// White space at a cut is dropped, as Telegram would.
     fn drop_leading_space(&mut self) {
-        if self.boundary == Boundary::Natural {
-            let blank = self.buffer.len() - self.buffer.trim_start().len();
-            if blank > 0 {
-                self.last.push_str(&self.buffer[..blank]);
-                self.remove(blank);
+        let blank = self.buffer.len() - self.buffer.trim_start().len();
+        match self.boundary {
+            Boundary::Natural if blank > 0 => self.drop_front(blank),
+            Boundary::Natural => {}
+            // So much at a time, however the deltas arrive.
+            Boundary::Exact => {
+                if let Some(half) = end_of_chars(&self.buffer[..blank], MESSAGE_UTF16 / 2) {
+                    self.drop_front(half);
+                    self.drop_leading_space();
+                }
             }
         }
+    }
+
+    fn drop_front(&mut self, bytes: usize) {
+        self.last.push_str(&self.buffer[..bytes]);
+        self.remove(bytes);
     }
 
     fn remove(&mut self, bytes: usize) {
@@ -327,9 +338,22 @@ mod tests {
 
     #[test]
     fn a_message_holds_4096_utf16_units() {
-        let text = "🍞".repeat(4000);
-        for chunk in texts(&text, Boundary::Natural, 4096) {
-            assert!(chunk.encode_utf16().count() <= MESSAGE_UTF16);
+        let blanks = " ".repeat(10_000);
+        for text in ["🍞".repeat(4000), format!("{blanks}🍞{blanks}{}", "🍞".repeat(4000))] {
+            for (boundary, limit) in
+                [(Boundary::Natural, 4096), (Boundary::Exact, 4096), (Boundary::Exact, 300)]
+            {
+                let mut cutter = Cutter::new(boundary, limit);
+                cutter.push(&text);
+                let mut cut = String::new();
+                while let Some(chunk) = cutter.cut(true, 4096) {
+                    assert!(
+                        chunk.text.encode_utf16().count() <= MESSAGE_UTF16 && !chunk.text.trim().is_empty()
+                    );
+                    cut += &chunk.text;
+                }
+                assert_eq!(without_space(&cut), without_space(&text));
+            }
         }
     }
 

@@ -88,7 +88,7 @@ pub fn kind_of(text: &str, bot_username: &str) -> Option<Kind> {
         return Some(Kind::Text);
     };
     let (name, addressee) = word.split_once('@').unwrap_or((word, bot_username));
-    if !addressee.eq_ignore_ascii_case(bot_username) && is_name(name) {
+    if !addressee.eq_ignore_ascii_case(bot_username) && is_name(name) && is_bot(addressee) {
         return None;
     }
     Some(command(name).unwrap_or(Kind::Text))
@@ -96,6 +96,11 @@ pub fn kind_of(text: &str, bot_username: &str) -> Option<Kind> {
 
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Usernames of bots end so (Telegram's rule for new ones).
+fn is_bot(username: &str) -> bool {
+    is_name(username) && username.to_ascii_lowercase().ends_with("bot")
 }
 
 fn command(name: &str) -> Option<Kind> {
@@ -119,6 +124,9 @@ mod tests {
             ("/", Some(Kind::Text)),
             ("/ stop", Some(Kind::Text)),
             ("/usr/bin@home", Some(Kind::Text)),
+            ("/icon@2x.png is broken", Some(Kind::Text)),
+            ("/stop@", Some(Kind::Stop)),
+            ("/help@OtherBot", None),
             ("please /stop", Some(Kind::Text)),
             ("", Some(Kind::Text)),
         ];

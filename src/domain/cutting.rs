@@ -123,7 +123,10 @@ impl AnswerCutter {
                 }
                 let there = cutter.waiting_chars().saturating_sub(usize::from(!complete));
                 let limit = if complete { max_chars } else { max_chars.min(there) };
-                cutter.next(complete, limit.max(self.limit_chars)).map(Chunk::from)
+                let cut = cutter.next(complete, limit.max(self.limit_chars))?;
+                let Some(chars) = chars_before_too_many_entities(&cut) else { return Some(cut.into()) };
+                cutter.uncut();
+                cutter.next(complete, chars).map(Chunk::from)
             }
         }
     }
@@ -135,7 +138,9 @@ impl AnswerCutter {
             Kind::Plain(cutter) => cutter.peek(),
             Kind::Markdown(cutter) => cutter.peek().into(),
         };
-        if complete || chunk.text.encode_utf16().count() > FULL_UTF16 {
+        let is_full =
+            chunk.text.encode_utf16().count() > FULL_UTF16 || chunk.entities.len() > MESSAGE_ENTITIES;
+        if complete || is_full {
             let chunk = self.cut(complete, MESSAGE_UTF16)?;
             return Some(Frame { chunk, closes: true });
         }
@@ -151,10 +156,20 @@ impl AnswerCutter {
     }
 }
 
+/// How many characters of `chunk` stand before the first entity that Telegram would drop, if there is one.
+fn chars_before_too_many_entities(chunk: &MarkdownChunk) -> Option<usize> {
+    let mut left = chunk.entities.get(MESSAGE_ENTITIES)?.offset;
+    let before = chunk.text.chars().take_while(|c| {
+        let is_before = left > 0;
+        left = left.saturating_sub(c.len_utf16());
+        is_before
+    });
+    Some(before.count())
+}
+
 impl From<MarkdownChunk> for Chunk {
     fn from(chunk: MarkdownChunk) -> Self {
-        let MarkdownChunk { text, mut entities, end_bytes } = chunk;
-        entities.truncate(MESSAGE_ENTITIES);
+        let MarkdownChunk { text, entities, end_bytes } = chunk;
         Self { text, entities, end_bytes }
     }
 }
@@ -163,6 +178,7 @@ impl From<MarkdownChunk> for Chunk {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::markdown::EntityKind;
     use super::*;
 
     fn rest(cutter: &mut AnswerCutter) -> Vec<String> {
@@ -179,6 +195,34 @@ mod tests {
             assert_eq!((chunk.text.as_str(), chunk.entities.len(), chunk.end_bytes), (text, entities, 8));
             assert!(!cutter.is_ready(true));
         }
+    }
+
+    #[test]
+    fn a_message_has_no_more_entities_than_telegram_shows() {
+        let line = |number: usize| format!("- **[Name {number}](https://example.com/{number})** text\n");
+        let answer: String = (0..60).map(line).collect();
+        let urls = |chunks: &[Chunk]| {
+            let entities = chunks.iter().flat_map(|chunk| &chunk.entities);
+            entities.filter(|entity| matches!(entity.kind, EntityKind::TextLink { .. })).count()
+        };
+        let mut cutter = AnswerCutter::new(Format::Markdown, Boundary::Natural, 300);
+        cutter.push(&answer);
+        let chunks: Vec<_> = std::iter::from_fn(|| cutter.cut(true, MESSAGE_UTF16)).collect();
+        assert!(chunks.iter().all(|chunk| chunk.entities.len() <= MESSAGE_ENTITIES));
+        assert_eq!((chunks.len(), urls(&chunks)), (2, 60));
+        let mut growing = AnswerCutter::new(Format::Markdown, Boundary::Natural, 300);
+        let mut closed = Vec::new();
+        for number in 0..60 {
+            growing.push(&line(number));
+            while let Some(frame) = growing.grow(number == 59) {
+                assert!(frame.chunk.entities.len() <= MESSAGE_ENTITIES);
+                if !frame.closes {
+                    break;
+                }
+                closed.push(frame.chunk);
+            }
+        }
+        assert_eq!((closed.len(), urls(&closed)), (2, 60));
     }
 
     proptest! {

@@ -37,9 +37,8 @@ impl History {
     pub fn new(session: Uuid, limits: Limits, turns: impl IntoIterator<Item = StoredTurn>) -> Self {
         let mut history = Self { session, limits, turns: VecDeque::new(), last_question: None };
         for turn in turns {
-            // A turn that was stopped before its first words is delivered, too.
             let answered = matches!(turn.state, State::Answered | State::Delivered)
-                && turn.messages.last().is_some_and(|message| message.role == Role::Assistant);
+                && turn.messages.last().is_some_and(is_an_answer);
             history.ended(turn.kind, turn.messages, answered);
         }
         history
@@ -101,6 +100,12 @@ impl History {
     }
 }
 
+/// A turn that was stopped before its first words is delivered too, and may end with calls of tools: a provider
+/// refuses those that nothing answers.
+fn is_an_answer(last: &ChatMessage) -> bool {
+    last.role == Role::Assistant && last.tool_calls.is_empty()
+}
+
 fn message_chars(message: &ChatMessage) -> usize {
     let calls = message.tool_calls.iter().map(|call| call.function.arguments.chars().count());
     message.content.as_deref().map_or(0, |content| content.chars().count()) + calls.sum::<usize>()
@@ -109,6 +114,7 @@ fn message_chars(message: &ChatMessage) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::chat::ToolCall;
     use crate::domain::ids::{ChatKey, TurnId};
     use crate::domain::record::{NewTurn, Place, User};
 
@@ -197,5 +203,15 @@ mod tests {
         let history = History::new(Uuid::nil(), LIMITS, turns);
         assert!(contents(&history, None).is_empty());
         assert_eq!(history.last_question(), Some("q1"));
+    }
+
+    #[test]
+    fn calls_of_tools_that_nothing_answers_are_not_told() {
+        let calls = ChatMessage {
+            tool_calls: vec![ToolCall::function("call_1", "clock", "{}")],
+            ..ChatMessage::assistant("let me see")
+        };
+        let turns = [stored(1, Kind::Text, vec![ChatMessage::user("q1"), calls], State::Delivered)];
+        assert!(contents(&History::new(Uuid::nil(), LIMITS, turns), None).is_empty());
     }
 }

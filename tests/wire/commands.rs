@@ -88,7 +88,7 @@ pub async fn retry_asks_the_last_question_again(mut house: House) {
 
 pub async fn other_commands_and_stickers_are_answered_without_the_model(mut house: House) {
     house.start().await;
-    for (said, answer) in [("/start", GREETING), ("/help", HELP), ("/help@other_bot_of_the_group", "")] {
+    for (said, answer) in [("/start", GREETING), ("/help", HELP), ("/help@of_another_bot", "")] {
         let turn = house.say(5, said);
         if !answer.is_empty() {
             assert_eq!(house.ended(turn).await.state, State::Delivered);

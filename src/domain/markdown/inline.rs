@@ -249,10 +249,18 @@ fn is_web(url: &str) -> bool {
         schemes.iter().find(|s| url.get(..s.len()).is_some_and(|start| start.eq_ignore_ascii_case(s)));
     let Some(rest) = scheme.and_then(|scheme| url.get(scheme.len()..)) else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit('@').next().unwrap_or_default().split(':').next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    let (host, port) = host.split_once(':').unwrap_or((host, ""));
+    let is_port = port.is_empty() || port.parse::<u16>().is_ok();
     let labels = || host.split('.');
+    let ends_in_a_number =
+        labels().next_back().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    let is_host =
+        !ends_in_a_number || labels().count() == 4 && labels().all(|label| label.parse::<u8>().is_ok());
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
-    labels().count() > 1
+    is_port
+        && is_host
+        && labels().count() > 1
         && labels().all(|label| !label.is_empty() && label.chars().all(fits))
         && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
@@ -263,13 +271,28 @@ mod tests {
 
     #[test]
     fn addresses_that_telegram_takes() {
-        for url in ["https://a.b", "HTTP://example.com/x(y)?z#w", "https://u@a.b:80/", "https://пример.рф"]
-        {
+        for url in [
+            "https://a.b",
+            "HTTP://example.com/x(y)?z#w",
+            "https://u@a.b:80/",
+            "https://пример.рф",
+            "http://127.0.0.1:8080/x",
+        ] {
             assert!(is_web(url), "{url}");
         }
-        for url in
-            ["", "a.b", "#a", "mailto:a@b.c", "https://", "https://localhost", "http://a..b", "https://a b.c"]
-        {
+        for url in [
+            "",
+            "a.b",
+            "#a",
+            "mailto:a@b.c",
+            "https://",
+            "https://localhost",
+            "http://a..b",
+            "https://a b.c",
+            "https://example.com:PORT/x",
+            "https://example.com:99999/",
+            "https://1.2.3.4.5/",
+        ] {
             assert!(!is_web(url), "{url}");
         }
     }

@@ -94,7 +94,7 @@ struct Sent {
 impl BotApiClient {
     /// A client for the bot with `token` at `api_url`; each call may take `timeout`.
     pub fn new(client: Client, api_url: &str, token: &str, timeout: Duration) -> Self {
-        let base = Url::parse(&format!("{}/bot{token}/", api_url.trim_end_matches('/')));
+        let base = Url::parse(&format!("{}/bot{token}/", api_url.trim().trim_end_matches('/')));
         let base = base.ok().map(Arc::new);
         Self { client, base, timeout, revoked: Arc::default(), calls: Calls::default() }
     }
