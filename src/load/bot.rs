@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -28,8 +29,7 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 const HOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// How long it may take to end.
 const END_PATIENCE: Duration = Duration::from_secs(40);
-/// The exit code of a program that was ended by SIGTERM, where it has one.
-const BY_SIGTERM: i32 = 128 + 15;
+const SIGTERM: i32 = 15;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Another process may take a free port first.
 const ATTEMPTS: usize = 5;
@@ -80,6 +80,7 @@ impl Program {
         if told.thinking_every_ms == usual.thinking_every_ms {
             let says = heartbeat.style != BeatStyle::Typing && heartbeat.max_beats > 0;
             told.thinking_every_ms = if says { heartbeat.every_ms } else { 0 };
+            told.max_thinking.get_or_insert(heartbeat.max_beats);
         }
         Ok(())
     }
@@ -201,7 +202,9 @@ impl Bot {
         match timeout(END_PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             // Programs that know no orderly end are ended by the signal, or say so as a shell does.
-            Ok(Ok(status)) if status.code().is_none_or(|code| code == BY_SIGTERM) => Ok(()),
+            Ok(Ok(status)) if status.signal() == Some(SIGTERM) || status.code() == Some(128 + SIGTERM) => {
+                Ok(())
+            }
             Ok(Ok(status)) => Err(self.blame(&format!("the bot ended badly ({status})"))),
             Ok(Err(error)) => Err(format!("the bot can't be waited for: {error}")),
             Err(_) => {

@@ -55,8 +55,16 @@ pub(crate) struct Asked {
 struct Rules {
     /// Every question gets a "✓".
     check_mark: bool,
-    /// Between two "Thinking..."; none where nobody promised them.
-    thinking_every: Option<Duration>,
+    /// None where nobody promised any.
+    thinking: Option<Thinking>,
+}
+
+/// What was promised of "Thinking...".
+#[derive(Debug, Clone, Copy)]
+struct Thinking {
+    every: Duration,
+    /// So many in a turn.
+    most: u32,
 }
 
 /// The judge.
@@ -74,9 +82,10 @@ impl Judge {
     pub(crate) fn new(profile: &Profile, stats: Rc<RefCell<Stats>>) -> Self {
         // Where calls are counted or fail, "✓" and "Thinking..." give way to what matters more.
         let every_ms = Some(profile.bot.thinking_every_ms).filter(|ms| *ms > 0 && !profile.is_ruled());
+        let most = profile.bot.max_thinking.unwrap_or(u32::MAX);
         let rules = Rules {
             check_mark: profile.bot.check_mark && !profile.is_ruled(),
-            thinking_every: every_ms.map(Duration::from_millis),
+            thinking: every_ms.map(|ms| Thinking { every: Duration::from_millis(ms), most }),
         };
         Self { violations: Violations::default(), rules, chats: HashMap::new(), stats, open_turns: 0 }
     }
@@ -195,7 +204,7 @@ impl Judge {
         let Some(state) = self.chats.get_mut(&chat) else { return };
         let Some(turn) = state.turns.iter_mut().find(|turn| !turn.is_complete()) else { return };
         let (number, is_first) = (turn.number, turn.first_chunk.is_none() && has_words);
-        let silent = turn.silence(now, self.rules.thinking_every).filter(|_| is_first);
+        let silent = turn.silence(now, self.rules.thinking).filter(|_| is_first);
         turn.drafted(has_words, now);
         if let Some(seen) = silent {
             self.violations.add(chat, number, "thinking", seen);
@@ -268,7 +277,7 @@ impl Judge {
             let seen = "\"Thinking...\" although nothing is to be answered".to_owned();
             return self.violations.add(chat, asked, "thinking", seen);
         };
-        let wrong = turn.beat(now, self.rules.thinking_every);
+        let wrong = turn.beat(now, self.rules.thinking);
         let number = turn.number;
         state.statuses.extend(id.map(|id| Status { id, turn: number }));
         if let Some(seen) = wrong {
@@ -287,7 +296,7 @@ impl Judge {
             return self.violations.add(chat, asked, "doubled", seen);
         };
         let number = turn.number;
-        let silent = turn.silence(now, self.rules.thinking_every);
+        let silent = turn.silence(now, self.rules.thinking);
         let is_first = turn.first_chunk.is_none();
         let fit = turn.take(id, text, now);
         if let (true, Some(seen)) = (is_first, silent) {
@@ -299,7 +308,7 @@ impl Judge {
                 let seen = format!("{bytes} bytes of the answer are missing before {}", excerpt(text));
                 self.violations.add(chat, number, "missing", seen);
             }
-            Fit::Again if state.may_repeat() => {}
+            Fit::Again if state.lost.may_repeat() => turn.show_again(id, text),
             Fit::Again => {
                 self.violations.add(chat, number, "doubled", format!("shown twice: {}", excerpt(text)));
             }

@@ -39,14 +39,16 @@ pub(super) struct Lost {
     pub(super) statuses: usize,
 }
 
-impl Chat {
+impl Lost {
     /// Whether a part of an answer may be there twice. Each lost reply is an excuse once.
     pub(super) fn may_repeat(&mut self) -> bool {
-        let may = self.lost.parts > 0;
-        self.lost.parts -= usize::from(may);
+        let may = self.parts > 0;
+        self.parts -= usize::from(may);
         may
     }
+}
 
+impl Chat {
     /// Whether a text is part of an earlier answer, and may be: of one that nobody waits for any longer, or of
     /// the last one, which is shown again.
     pub(super) fn take_late(&mut self, id: i64, text: &str, now: Instant) -> bool {
@@ -54,7 +56,8 @@ impl Chat {
         if due.is_some_and(|due| due.is_next(text)) {
             return false;
         }
-        if self.ended.as_ref().is_some_and(|ended| ended.has(text)) && self.may_repeat() {
+        let mut whole = self.turns.iter().filter(|turn| turn.is_complete()).chain(&self.ended);
+        if whole.any(|turn| turn.has(text)) && self.lost.may_repeat() {
             return true;
         }
         let Some(late) = self.given_up.iter_mut().find(|turn| turn.has(text)) else { return false };

@@ -271,6 +271,39 @@ fn a_lost_reply_excuses_one_repetition() {
 }
 
 #[test]
+fn an_answer_of_one_part_may_be_shown_again_while_its_check_mark_stands() {
+    let mut court = Court::with(2);
+    court.sent(10, 1, "✓");
+    court.sent(20, 2, ANSWER);
+    court.judge.reply_lost(5, ANSWER);
+    court.sent(30, 3, ANSWER);
+    court.judge.deleted(5, &[1], court.at(31));
+    assert_eq!((court.ended(), court.kinds()), (vec![true, false], vec![]));
+}
+
+#[test]
+fn a_message_that_is_there_twice_may_grow() {
+    let mut court = Court::with(1);
+    court.sent(10, 1, &ANSWER[..38]);
+    court.judge.reply_lost(5, &ANSWER[..38]);
+    court.sent(20, 2, &ANSWER[..38]);
+    court.judge.edited(5, 2, ANSWER, court.at(30));
+    assert_eq!((court.ended(), court.kinds()), (vec![true], vec![]));
+}
+
+#[test]
+fn more_beats_than_the_bot_promises_are_not_waited_for() {
+    for (most, kinds) in [(2, vec![]), (3, vec!["thinking"])] {
+        let mut court = Court::with(1);
+        court.judge.rules.thinking = Some(Thinking { every: Duration::from_secs(5), most });
+        court.sent(5_000, 1, "Thinking...");
+        court.sent(10_000, 2, "Thinking...");
+        court.sent(30_000, 3, ANSWER);
+        assert_eq!(court.kinds(), kinds, "{most}");
+    }
+}
+
+#[test]
 fn a_draft_has_the_first_words() {
     let mut court = Court::with(1);
     court.judge.drafted(5, "Thinking…", court.at(4_000));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Asked, Moment};
+use super::{Asked, Moment, Thinking};
 
 /// A "Thinking..." may be so much early or late, in percent of what was promised.
 const EARLY_PERCENT: u32 = 70;
@@ -129,14 +129,14 @@ impl Turn {
     }
 
     /// Takes "Thinking..."; returns what is wrong with it.
-    pub(super) fn beat(&mut self, now: Instant, every: Option<Duration>) -> Option<String> {
+    pub(super) fn beat(&mut self, now: Instant, thinking: Option<Thinking>) -> Option<String> {
         let waited = now - self.beat_from;
         self.beats += 1;
         self.beat_from = now;
         if self.first_chunk.is_some() {
             return Some("\"Thinking...\" after the first chunk".to_owned());
         }
-        let every = every?;
+        let every = thinking?.every;
         let fits = every * EARLY_PERCENT / 100 <= waited && waited <= every * LATE_PERCENT / 100;
         (!fits).then(|| {
             format!("\"Thinking...\" number {} came after {:.1} s", self.beats, waited.as_secs_f64())
@@ -144,9 +144,10 @@ impl Turn {
     }
 
     /// What is wrong when the first chunk comes now: nothing was said for too long.
-    pub(super) fn silence(&self, now: Instant, every: Option<Duration>) -> Option<String> {
+    pub(super) fn silence(&self, now: Instant, thinking: Option<Thinking>) -> Option<String> {
         let waited = now - self.beat_from;
-        (waited > every? * LATE_PERCENT / 100).then(|| {
+        let Thinking { every, .. } = thinking.filter(|thinking| self.beats < thinking.most)?;
+        (waited > every * LATE_PERCENT / 100).then(|| {
             let seconds = waited.as_secs_f64();
             format!("no \"Thinking...\" in the {seconds:.1} s before the first chunk ({} before)", self.beats)
         })
@@ -214,6 +215,15 @@ impl Turn {
         self.added_taken = true;
         // A bot that sends less at once than was reckoned with can't be measured so.
         first.checked_duration_since(filled)
+    }
+
+    /// A message shows a part that another shows already, and takes its place: what grows now is this one.
+    pub(super) fn show_again(&mut self, id: i64, text: &str) {
+        let same =
+            self.shown.iter_mut().rev().find(|shown| self.answer[shown.start..shown.end] == *text.trim());
+        if let Some(shown) = same {
+            shown.id = id;
+        }
     }
 
     fn show(&mut self, id: i64, start: usize, text: &str, now: Instant) {

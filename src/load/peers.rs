@@ -45,14 +45,17 @@ impl Peers {
         self.all.iter().find(|peer| (peer.first_chat..=peer.last_chat).contains(&chat))
     }
 
-    /// Has the other Telegram do a call. Returns its answer.
-    pub(super) async fn call(&self, peer: &Peer, request: &Request) -> Vec<u8> {
+    /// Has the other Telegram do a call. Returns its answer; none when it gives none.
+    pub(super) async fn call(&self, peer: &Peer, request: &Request) -> Option<Vec<u8>> {
         let told = async {
             let response = self.post(&peer.telegram_url, request).await?;
             let status = response.status().as_u16();
             Ok::<_, reqwest::Error>(json_response(status, "", &response.text().await?))
         };
-        told.await.unwrap_or_else(|error| away(&error))
+        match told.await {
+            Err(error) if !error.is_connect() => None,
+            told => Some(told.unwrap_or_else(|error| away(&error))),
+        }
     }
 
     /// Has the other model answer, and hands its answer on as it comes.

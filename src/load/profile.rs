@@ -101,11 +101,19 @@ pub struct Bot {
     pub check_mark: bool,
     /// Between two "Thinking...", in milliseconds; 0 when it owes none.
     pub thinking_every_ms: u64,
+    /// How many of them at most in a turn; without limit when missing.
+    pub max_thinking: Option<u32>,
 }
 
 impl Default for Bot {
     fn default() -> Self {
-        Self { env: BTreeMap::new(), chunk_chars: 300, check_mark: true, thinking_every_ms: 5_000 }
+        Self {
+            env: BTreeMap::new(),
+            chunk_chars: 300,
+            check_mark: true,
+            thinking_every_ms: 5_000,
+            max_thinking: None,
+        }
     }
 }
 

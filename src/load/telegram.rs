@@ -69,14 +69,12 @@ pub(super) async fn serve(hub: Rc<Hub>, mut connection: Connection) {
         let short =
             if hub.ruled || elsewhere.is_some() { None } else { frequent(&hub, method, &request, now) };
         let answer = match (short, elsewhere) {
-            (Some(answer), _) => answer,
+            (Some(answer), _) => Some(answer),
             (None, Some(peer)) => hub.peers.call(peer, &request).await,
-            (None, None) => match by_the_rules(&hub, method, &request, now).await {
-                Some(answer) => answer,
-                // Nobody learns whether it was done.
-                None => return,
-            },
+            (None, None) => by_the_rules(&hub, method, &request, now).await,
         };
+        // Without an answer nobody learns whether it was done.
+        let Some(answer) = answer else { return };
         if connection.write(&answer).await.is_err() {
             return;
         }
@@ -187,8 +185,8 @@ async fn by_the_rules(hub: &Hub, method: &str, request: &Request, now: Instant) 
             Some(refused(&error))
         }
         Answer::HtmlPage => Some(json_response(502, "", "<html>502 Bad Gateway</html>")),
-        Answer::Lost => {
-            if let (Some(Method::SendMessage), Some(chat)) = (frequent, chat) {
+        Answer::Lost { was_done } => {
+            if let (true, Some(Method::SendMessage), Some(chat)) = (was_done, frequent, chat) {
                 hub.judge.borrow_mut().reply_lost(chat, &params.text("text").unwrap_or_default());
             }
             None

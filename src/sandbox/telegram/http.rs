@@ -110,7 +110,7 @@ fn respond(answer: Answer) -> HttpResponse {
         Answer::HtmlPage => HttpResponse::BadGateway()
             .content_type("text/html")
             .body("<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"),
-        Answer::Lost | Answer::Unreachable => broken(),
+        Answer::Lost { .. } | Answer::Unreachable => broken(),
     }
 }
 

@@ -231,7 +231,9 @@ fn result_of(answer: Answer) -> Result<Value, TelegramError> {
     match answer {
         Answer::Said(said) => said.map_err(told_apart),
         Answer::HtmlPage => Err(TelegramError::Server("502, and the answer is a page of HTML".into())),
-        Answer::Lost => Err(TelegramError::Uncertain("the connection closed before the answer".into())),
+        Answer::Lost { .. } => {
+            Err(TelegramError::Uncertain("the connection closed before the answer".into()))
+        }
         Answer::Unreachable => Err(TelegramError::Unreachable("connection refused".into())),
     }
 }

@@ -52,8 +52,11 @@ pub enum Answer {
     Said(Result<Value, ApiError>),
     /// A 502 that is a page of HTML.
     HtmlPage,
-    /// Executed, but the caller gets no answer.
-    Lost,
+    /// Taken, but the caller gets no answer.
+    Lost {
+        /// Whether it was carried out. Telegram may have refused it.
+        was_done: bool,
+    },
     /// Not executed: there is no connection.
     Unreachable,
 }
@@ -143,7 +146,10 @@ impl SharedWorld {
         };
         let flooded = said.as_ref().err().and_then(|error| error.flooded);
         // Whoever loses the answer does not know whether it was done.
-        let answer = if trouble == Some(Trouble::LostReply) { Answer::Lost } else { Answer::Said(said) };
+        let answer = match trouble {
+            Some(Trouble::LostReply) => Answer::Lost { was_done: said.is_ok() },
+            _ => Answer::Said(said),
+        };
         self.note(bot, method, chat, (answer, flooded))
     }
 
@@ -278,7 +284,7 @@ fn status(answer: &Answer) -> u16 {
         Answer::Said(Ok(_)) => 200,
         Answer::Said(Err(error)) => error.code,
         Answer::HtmlPage => 502,
-        Answer::Lost | Answer::Unreachable => 0,
+        Answer::Lost { .. } | Answer::Unreachable => 0,
     }
 }
 
