@@ -314,6 +314,8 @@ pub struct SaveDelivery {
     pub turn: TurnId,
     /// All of it.
     pub ledger: Ledger,
+    /// The turn's answer is on record, or is to be before this.
+    pub is_answered: bool,
     /// The Outbox, when it waits for it.
     pub reply_to: Option<Port<DeliverySaved>>,
     /// All that it adds to the ledger before is an attempt of which no later process must know: it need

@@ -198,6 +198,10 @@ impl Persistence {
                 let (ledger, haste) = (ledger.clone(), haste(is_awaited, ledger));
                 until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), haste))
             }
+            Write::Note(ledger) => {
+                let ledger = ledger.clone();
+                until_taken("note a ledger", move || store.note_delivery(turn, ledger.clone()))
+            }
             Write::Messages(messages) => {
                 let messages = messages.clone();
                 until_taken("save a turn so far", move || store.save_messages(turn, messages.clone()))
@@ -213,7 +217,12 @@ impl Persistence {
                 until_taken("save how a turn ended", move || store.save_outcome(turn, outcome.clone()))
             }
         };
-        afterwards(ctx, async move { Written { key, result: written.await } });
+        // What is done at once needs no task.
+        let mut written = written;
+        match (&mut written).now_or_never() {
+            Some(result) => self.written(key, result, ctx),
+            None => drop(afterwards(ctx, async move { Written { key, result: written.await } })),
+        }
     }
 
     fn written(&mut self, key: ChatKey, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
@@ -228,7 +237,7 @@ impl Persistence {
         match write {
             Write::Answer(saved) => saved.reply_to.tell_if_there(AnswerSaved { turn }),
             Write::Outcome(_) => self.turn_settled.tell_if_there(TurnSettled { turn }),
-            Write::Ledger(_) | Write::Messages(_) => {}
+            Write::Ledger(_) | Write::Note(_) | Write::Messages(_) => {}
         }
         // Only the last of its ledgers is the one that the Outbox waits for.
         if !self.owed.get(&key).is_some_and(|owed| owed.owes_ledger(turn)) {
@@ -439,7 +448,7 @@ impl Handler<SaveDelivery> for Persistence {
     type Result = ();
 
     fn handle(&mut self, request: SaveDelivery, ctx: &mut Context<Self>) {
-        let SaveDelivery { key, turn, ledger, reply_to, may_be_left_out } = request;
+        let SaveDelivery { key, turn, ledger, is_answered, reply_to, may_be_left_out } = request;
         let is_all_on_record = !self.owed.contains_key(&key);
         if let Some(reply_to) = reply_to {
             if may_be_left_out && is_all_on_record {
@@ -449,7 +458,8 @@ impl Handler<SaveDelivery> for Persistence {
             // It may be behind one of its conversation that is being written.
             self.store.hurry();
         }
-        self.owe(key, turn, Write::Ledger(ledger), ctx);
+        let write = if is_answered { Write::Ledger(ledger) } else { Write::Note(ledger) };
+        self.owe(key, turn, write, ctx);
     }
 }
 

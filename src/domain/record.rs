@@ -291,6 +291,14 @@ impl StoredTurn {
         Place { seq: self.seq, session: self.session }
     }
 
+    /// Gives it another ledger.
+    pub fn set_ledger(&mut self, ledger: Ledger) {
+        self.delivery = ledger.delivery;
+        self.status = ledger.status;
+        self.closed_until_ms = ledger.closed_until_ms;
+        self.begun_again = ledger.begun_again;
+    }
+
     /// Its ledger.
     pub fn ledger(&self) -> Ledger {
         Ledger {
@@ -309,7 +317,7 @@ impl StoredTurn {
 
 /// What of a turn stands in the chat: on record as it changes, so that after a kill exactly the rest
 /// is sent and nothing is left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ledger {
     /// The sends of the answer.
     pub delivery: Vec<Part>,

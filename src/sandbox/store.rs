@@ -80,13 +80,6 @@ fn found(shelf: &mut Shelf, id: TurnId) -> Result<&mut StoredTurn, StoreError> {
     shelf.turns.get_mut(&id).ok_or_else(|| StoreError::Refused(format!("turn {id} is not on record")))
 }
 
-fn keep(turn: &mut StoredTurn, ledger: Ledger) {
-    turn.delivery = ledger.delivery;
-    turn.status = ledger.status;
-    turn.closed_until_ms = ledger.closed_until_ms;
-    turn.begun_again = ledger.begun_again;
-}
-
 impl Store for MemoryStore {
     fn with_own_connections(&self) -> Result<Arc<dyn Store>, StoreError> {
         Ok(Arc::new(self.clone()))
@@ -112,7 +105,7 @@ impl Store for MemoryStore {
             turn.state = State::Answered;
             turn.messages = answer.messages;
             turn.stopped = answer.stopped;
-            keep(turn, answer.ledger);
+            turn.set_ledger(answer.ledger);
             turn.usage = answer.usage;
             turn.timings = answer.timings;
             *shelf.answers_written.entry(id).or_default() += 1;
@@ -122,7 +115,7 @@ impl Store for MemoryStore {
 
     fn save_delivery(&self, id: TurnId, ledger: Ledger, _: Haste) -> Stored<()> {
         self.with(|shelf| {
-            keep(found(shelf, id)?, ledger);
+            found(shelf, id)?.set_ledger(ledger);
             Ok(())
         })
     }

@@ -245,19 +245,15 @@ pub async fn an_unknown_turn_is_refused(stage: Stage) {
     assert_eq!(read(&*store, 1).await.state, State::Accepted);
 }
 
+fn part() -> Part {
+    Part { message_id: Some(99), delivered: true, uncertain: true, grows: false, attempts: 2, end_bytes: 12 }
+}
+
 pub async fn a_ledger_is_kept_until_the_turn_has_ended(stage: Stage) {
     let store = stage.open().await;
     let mut expected = recorded(&*store, said(1, "a")).await;
-    let part = Part {
-        message_id: Some(99),
-        delivered: true,
-        uncertain: true,
-        grows: false,
-        attempts: 2,
-        end_bytes: 12,
-    };
     let ledger = Ledger {
-        delivery: vec![part],
+        delivery: vec![part()],
         status: vec![97, i64::MAX],
         closed_until_ms: Some(i64::MAX),
         begun_again: true,
@@ -274,6 +270,31 @@ pub async fn a_ledger_is_kept_until_the_turn_has_ended(stage: Stage) {
     assert_eq!((ended.delivery, ended.status), (ledger.delivery, vec![]));
     let unknown = store.save_delivery(id(2), Ledger::default(), Haste::InCompany).await;
     assert!(matches!(unknown, Err(StoreError::Refused(_))), "{unknown:?}");
+}
+
+pub async fn a_note_is_there_for_the_next_process_until_the_answer_is(stage: Stage) {
+    let store = stage.open().await;
+    for update in 1..=3 {
+        recorded(&*store, said(update, "a")).await;
+    }
+    let ledger = |status: i64| Ledger { status: vec![status], ..Ledger::default() };
+    let shown = Ledger { delivery: vec![part()], ..ledger(13) };
+    for (update, ledger) in [(1, ledger(10)), (2, ledger(20)), (1, ledger(11)), (3, shown.clone())] {
+        store.note_delivery(id(update), ledger).await.expect("noted");
+    }
+    let later = Answer { ledger: ledger(12), ..answer("b") };
+    store.save_answer(id(1), later, Haste::AtOnce).await.expect("saved");
+    store.save_outcome(id(3), Outcome { delivery: None, ..outcome(State::Failed) }).await.expect("saved");
+    assert_eq!(read(&*store, 3).await.delivery, shown.delivery);
+    drop(store);
+    for _ in 0..2 {
+        let store = stage.open().await;
+        assert_eq!(store.claim(BOT, &Owner::this_process()).await, Ok(true));
+        let owed = store.unfinished(BOT).await.expect("read");
+        let status: Vec<_> = owed.iter().map(|turn| (turn.id.update, turn.status[0])).collect();
+        assert_eq!(status, [(1, 12), (2, 20)]);
+        store.release(BOT, &Owner::this_process()).await.expect("released");
+    }
 }
 
 pub async fn messages_so_far_change_nothing_else(stage: Stage) {

@@ -53,8 +53,9 @@ impl Conversation {
         failure: Option<String>,
         notice: Option<&str>,
     ) {
-        let ledger = stored.ledger();
-        self.aside.insert(stored.id, Aside { accepted: stored.timings, state, failure, ledger });
+        let (ledger, is_answered) = (stored.ledger(), stored.state == State::Answered);
+        let aside = Aside { accepted: stored.timings, state, failure, ledger, is_answered };
+        self.aside.insert(stored.id, aside);
         let notice = notice.map(str::to_owned);
         let ended = TurnEnded { turn: stored.id, notice, discard: true };
         self.ports.outbox_turn_ended.tell_if_there(ended);

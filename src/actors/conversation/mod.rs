@@ -50,6 +50,7 @@ struct Aside {
     state: State,
     failure: Option<String>,
     ledger: Ledger,
+    is_answered: bool,
 }
 
 impl Conversation {
@@ -181,36 +182,37 @@ impl Conversation {
 
     fn save_ledger(&self) {
         if let Some(running) = &self.running {
-            self.save(running.stored.id, running.ledger());
+            self.save(running.stored.id, running.ledger(), running.is_answered());
         }
     }
 
-    fn save(&self, turn: TurnId, ledger: Ledger) {
-        let save = SaveDelivery { key: self.key, turn, ledger, reply_to: None, may_be_left_out: false };
+    fn save(&self, turn: TurnId, ledger: Ledger, is_answered: bool) {
+        let (key, reply_to, may_be_left_out) = (self.key, None, false);
+        let save = SaveDelivery { key, turn, ledger, is_answered, reply_to, may_be_left_out };
         self.ports.save_delivery.tell_if_there(save);
     }
 
     /// Changes what is on record of a turn beside its parts, whether it runs, waits or ends beside
-    /// the running one. Returns its ledger then.
-    fn note(&mut self, turn: TurnId, change: impl FnOnce(&mut Ledger)) -> Option<Ledger> {
+    /// the running one. Returns its ledger then, and whether it is answered.
+    fn note(&mut self, turn: TurnId, change: impl FnOnce(&mut Ledger)) -> Option<(Ledger, bool)> {
         let running = self.running.as_mut().filter(|running| running.stored.id == turn);
         if let Some(running) = running {
             let mut ledger = running.ledger();
             change(&mut ledger);
             running.stored.status.clone_from(&ledger.status);
             running.stored.closed_until_ms = ledger.closed_until_ms;
-            return Some(ledger);
+            return Some((ledger, running.is_answered()));
         }
         if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.id == turn) {
             let mut ledger = waiting.ledger();
             change(&mut ledger);
             waiting.status.clone_from(&ledger.status);
             waiting.closed_until_ms = ledger.closed_until_ms;
-            return Some(ledger);
+            return Some((ledger, waiting.state == State::Answered));
         }
         let aside = self.aside.get_mut(&turn)?;
         change(&mut aside.ledger);
-        Some(aside.ledger.clone())
+        Some((aside.ledger.clone(), aside.is_answered))
     }
 }
 
@@ -312,6 +314,7 @@ impl Handler<PartAttempted> for Conversation {
             key: self.key,
             turn,
             ledger: running.ledger(),
+            is_answered: running.is_answered(),
             reply_to: Some(self.ports.delivery_saved.clone()),
             may_be_left_out: !running.attempt_must_be_on_record(),
         });
@@ -351,8 +354,8 @@ impl Handler<StatusShown> for Conversation {
             ledger.status = status;
         });
         // That something is gone need not be known: to delete it again does no harm.
-        if let Some(ledger) = ledger.filter(|_| grew) {
-            self.save(turn, ledger);
+        if let Some((ledger, is_answered)) = ledger.filter(|_| grew) {
+            self.save(turn, ledger, is_answered);
         }
     }
 }
@@ -363,8 +366,9 @@ impl Handler<PenaltyReceived> for Conversation {
     fn handle(&mut self, PenaltyReceived { turn, window_ms }: PenaltyReceived, _: &mut Context<Self>) {
         let window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
         let until = self.with.clock.now_ms().saturating_add(window_ms);
-        if let Some(ledger) = self.note(turn, |ledger| ledger.closed_until_ms = Some(until)) {
-            self.save(turn, ledger);
+        let ledger = self.note(turn, |ledger| ledger.closed_until_ms = Some(until));
+        if let Some((ledger, is_answered)) = ledger {
+            self.save(turn, ledger, is_answered);
         }
     }
 }

@@ -123,6 +123,11 @@ impl Running {
         }
     }
 
+    /// Its answer is on record, or on its way there.
+    pub fn is_answered(&self) -> bool {
+        self.complete || self.stored.state == State::Answered
+    }
+
     /// The turn's ledger as it is to be on record now.
     pub fn ledger(&self) -> Ledger {
         let StoredTurn { status, closed_until_ms, begun_again, .. } = &self.stored;

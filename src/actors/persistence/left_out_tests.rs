@@ -48,7 +48,14 @@ fn persistence(store: &MemoryStore) -> Addr<Persistence> {
 }
 
 fn save(parts: usize) -> SaveDelivery {
-    SaveDelivery { key: KEY, turn: TURN, ledger: ledger(parts), reply_to: None, may_be_left_out: false }
+    SaveDelivery {
+        key: KEY,
+        turn: TURN,
+        ledger: ledger(parts),
+        is_answered: true,
+        reply_to: None,
+        may_be_left_out: false,
+    }
 }
 
 /// An Outbox waits for the attempt of the last of so many parts.

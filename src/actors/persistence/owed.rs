@@ -12,6 +12,8 @@ use crate::port::Port;
 /// A write that is tried until the store takes it.
 pub(super) enum Write {
     Ledger(Ledger),
+    /// The ledger of a turn whose answer is not there yet.
+    Note(Ledger),
     Messages(Vec<ChatMessage>),
     Answer(SavedAnswer),
     Outcome(Outcome),
@@ -26,14 +28,15 @@ pub(super) struct SavedAnswer {
 }
 
 impl Write {
-    fn has_ledger(&self) -> bool {
+    /// Whether it may wait for a ledger that follows. A note costs less than to wait.
+    fn may_wait(&self) -> bool {
         matches!(self, Self::Ledger(_) | Self::Answer(_))
     }
 
     fn says_all_of(&self, other: &Self) -> bool {
-        let Self::Ledger(ledger) = other else { return false };
+        let (Self::Ledger(ledger) | Self::Note(ledger)) = other else { return false };
         match self {
-            Self::Ledger(_) => true,
+            Self::Ledger(_) | Self::Note(_) => true,
             Self::Outcome(outcome) => {
                 outcome.delivery.is_some() && ledger.closed_until_ms.is_none() && !ledger.begun_again
             }
@@ -64,11 +67,11 @@ pub(super) struct Owed {
 impl Owed {
     /// Adds a write of `turn`, for a ledger of which an Outbox waits where it is `awaited`.
     pub fn push(&mut self, turn: TurnId, write: Write, awaited: bool) -> Then {
-        let has_ledger = write.has_ledger();
+        let may_wait = write.may_wait();
         let waits = self.writes.len() > usize::from(self.begun);
         let last = self.writes.pop_back_if(|(of, _)| waits && *of == turn);
         self.writes.extend(together(last.map(|(_, last)| last), write, awaited).map(|write| (turn, write)));
-        let can_wait = has_ledger && !awaited && self.writes.len() == 1;
+        let can_wait = may_wait && !awaited && self.writes.len() == 1;
         match can_wait {
             _ if self.begun => Then::Wait,
             true => Then::Hold,
@@ -96,7 +99,7 @@ impl Owed {
     /// Whether a ledger of `turn` is still to be written.
     pub fn owes_ledger(&self, turn: TurnId) -> bool {
         let is_ledger = |write: &Write| match write {
-            Write::Ledger(_) => true,
+            Write::Ledger(_) | Write::Note(_) => true,
             Write::Answer(saved) => saved.took_ledger,
             Write::Messages(_) | Write::Outcome(_) => false,
         };
@@ -111,11 +114,13 @@ fn together(last: Option<Write>, next: Write, awaited: bool) -> impl Iterator<It
             let answer = Answer { ledger, ..saved.answer };
             (None, Write::Answer(SavedAnswer { answer, took_ledger: true, ..saved }))
         }
-        (Some(Write::Ledger(_)), Write::Answer(saved)) => {
+        (Some(Write::Ledger(_) | Write::Note(_)), Write::Answer(saved)) => {
             (None, Write::Answer(SavedAnswer { took_ledger: true, ..saved }))
         }
         // A ledger that an Outbox waits for gives way to none but one that is newer.
-        (Some(last), next) if next.says_all_of(&last) && (matches!(next, Write::Ledger(_)) || !awaited) => {
+        (Some(last), next)
+            if next.says_all_of(&last) && (matches!(next, Write::Ledger(_) | Write::Note(_)) || !awaited) =>
+        {
             (None, next)
         }
         apart => apart,

@@ -174,6 +174,10 @@ impl Store for Watched {
         self.write(|store| store.save_delivery(id, ledger, haste))
     }
 
+    fn note_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+        self.write(|store| store.note_delivery(id, ledger))
+    }
+
     fn hurry(&self) {
         self.store.hurry();
     }

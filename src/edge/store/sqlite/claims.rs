@@ -42,6 +42,10 @@ impl Claims {
         }
     }
 
+    pub(super) fn has(&self, bot: i64) -> bool {
+        self.held().contains_key(&bot)
+    }
+
     pub(super) fn release(&self, bot: i64) {
         self.held().remove(&bot);
     }

@@ -6,6 +6,7 @@
 mod claims;
 mod errors;
 mod gathering;
+mod notes;
 mod reader;
 mod reads;
 mod rows;
@@ -27,6 +28,7 @@ use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
 use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, StoredTurn};
 use claims::Claims;
+use notes::Notes;
 use reader::Reader;
 use writer::Writer;
 
@@ -46,6 +48,7 @@ pub struct SqliteStore {
     writer: Writer,
     reader: Reader,
     claims: Claims,
+    notes: Notes,
 }
 
 impl SqliteStore {
@@ -69,8 +72,14 @@ impl SqliteStore {
         let mut write = connect(&file).and_then(schema::prepare_file).map_err(named)?;
         schema::migrate(&mut write).map_err(named)?;
         let read = connect(&file).and_then(schema::forbid_writes).map_err(named)?;
-        let claims = Claims::new(directory);
-        Ok(Self { writer: Writer::start(write)?, reader: Reader::start(read)?, claims })
+        let (claims, notes) = (Claims::new(directory), Notes::new(directory)?);
+        Ok(Self { writer: Writer::start(write)?, reader: Reader::start(read)?, claims, notes })
+    }
+
+    /// What was noted of a turn is of no use when `written` is.
+    fn over(&self, id: TurnId, written: Stored<()>) -> Stored<()> {
+        let notes = self.notes.clone();
+        Box::pin(async move { written.await.inspect(|()| notes.is_over(id)) })
     }
 }
 
@@ -102,11 +111,16 @@ impl Store for SqliteStore {
     }
 
     fn save_answer(&self, id: TurnId, answer: Answer, haste: Haste) -> Stored<()> {
-        self.writer.run(haste, move |connection| writes::save_answer(connection, id, &answer))
+        self.over(id, self.writer.run(haste, move |connection| writes::save_answer(connection, id, &answer)))
     }
 
     fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()> {
         self.writer.run(haste, move |connection| writes::save_delivery(connection, id, &ledger))
+    }
+
+    fn note_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+        let noted = self.notes.note(id, ledger);
+        Box::pin(async { noted })
     }
 
     fn hurry(&self) {
@@ -122,7 +136,11 @@ impl Store for SqliteStore {
     }
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
-        self.writer.run(Haste::InCompany, move |connection| writes::save_outcome(connection, id, &outcome))
+        let notes = self.notes.clone();
+        let written = self.writer.run(Haste::InCompany, move |connection| {
+            writes::save_outcome(connection, id, &notes.complete_outcome(id, outcome)?)
+        });
+        self.over(id, written)
     }
 
     fn history(&self, key: ChatKey, session: Uuid, before: i64, limit: usize) -> Stored<Vec<StoredTurn>> {
@@ -130,7 +148,15 @@ impl Store for SqliteStore {
     }
 
     fn unfinished(&self, bot: i64) -> Stored<Vec<StoredTurn>> {
-        self.reader.run(move |connection| reads::unfinished(connection, bot))
+        let (notes, claims) = (self.notes.clone(), self.claims.clone());
+        self.reader.run(move |connection| {
+            let mut owed = reads::unfinished(connection, bot)?;
+            notes.complete(bot, &mut owed)?;
+            if claims.has(bot) {
+                notes.take_over(bot, &owed)?;
+            }
+            Ok(owed)
+        })
     }
 
     fn turn(&self, id: TurnId) -> Stored<Option<StoredTurn>> {
@@ -151,6 +177,7 @@ impl Store for SqliteStore {
     }
 
     fn release(&self, bot: i64, _: &Owner) -> Stored<()> {
+        self.notes.release(bot);
         self.claims.release(bot);
         Box::pin(async { Ok(()) })
     }
