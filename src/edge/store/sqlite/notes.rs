@@ -4,6 +4,7 @@
 //! it is a line at the end of a file and no commit. What the system has taken outlives the process; the disk is
 //! flushed a second later, so a machine that fails takes what was noted in its last second with it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -72,12 +73,12 @@ impl Notes {
     pub(super) fn note(&self, id: TurnId, ledger: Ledger) -> Result<(), StoreError> {
         let line = line(&Line { update: id.update, ledger })?;
         let mut books = self.0.books();
-        let book = match books.get_mut(&id.bot) {
-            Some(book) => book,
-            None => {
+        let book = match books.entry(id.bot) {
+            Entry::Occupied(place) => place.into_mut(),
+            Entry::Vacant(place) => {
                 let path = self.path(id.bot);
                 let needed = read(&path)?.into_keys().collect();
-                books.entry(id.bot).or_insert(Book::open(path, needed)?)
+                place.insert(Book::open(path, needed)?)
             }
         };
         book.add(id.update, &line)?;
@@ -119,10 +120,10 @@ impl Notes {
     /// The bot is this process's, which owes these turns: what was noted of others is of no use.
     pub(super) fn take_over(&self, bot: i64, owed: &[StoredTurn]) -> Result<(), StoreError> {
         let mut books = self.0.books();
-        if !books.contains_key(&bot) {
+        if let Entry::Vacant(place) = books.entry(bot) {
             let mut book = Book::open(self.path(bot), owed.iter().map(|turn| turn.id.update).collect())?;
             book.write_anew().map_err(|error| failed(&book.path, &error))?;
-            books.insert(bot, book);
+            place.insert(book);
         }
         Ok(())
     }
