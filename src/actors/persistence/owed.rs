@@ -165,7 +165,9 @@ mod tests {
         let next = || {
             owed.begin()?;
             owed.done().map(|(turn, write)| match write {
-                Write::Ledger(ledger) => format!("{} of {}", ledger.status[0], turn.update),
+                Write::Ledger(ledger) | Write::Note(ledger) => {
+                    format!("{} of {}", ledger.status[0], turn.update)
+                }
                 Write::Answer(saved) => format!("answer and {}", saved.answer.ledger.status[0]),
                 _ => format!("end of {}", turn.update),
             })
@@ -183,6 +185,22 @@ mod tests {
         assert_eq!(owed.push(TURN, ledger(4), false), Then::Hold);
         assert_eq!(owed.push(TURN, outcome(), false), Then::Begin);
         assert_eq!(all(&mut owed), ["end of 1"]);
+    }
+
+    #[test]
+    fn a_note_is_made_at_once_and_gives_way_where_it_has_to_wait() {
+        let note = |status| Write::Note(Ledger { status: vec![status], ..Ledger::default() });
+        let kept = in_paused_time(async {
+            let mut owed = Owed::default();
+            assert_eq!(owed.push(TURN, note(1), false), Then::Begin);
+            assert!(owed.begin().is_some());
+            assert_eq!(owed.push(TURN, note(2), true), Then::Wait);
+            assert_eq!(owed.push(TURN, note(3), false), Then::Wait);
+            assert_eq!(owed.push(TURN, answer(4), false), Then::Wait);
+            assert!(owed.owes_ledger(TURN), "the answer has it");
+            all(&mut owed)
+        });
+        assert_eq!(kept.result, ["1 of 1", "answer and 4"]);
     }
 
     #[test]
