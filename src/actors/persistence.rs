@@ -193,7 +193,7 @@ impl Persistence {
         };
         let is_awaited = self.ledgers.contains_key(&turn);
         let store = self.store.clone();
-        let written = match write {
+        let mut written = match write {
             Write::Ledger(ledger) => {
                 let (ledger, haste) = (ledger.clone(), haste(is_awaited, ledger));
                 until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), haste))
@@ -218,7 +218,6 @@ impl Persistence {
             }
         };
         // What is done at once needs no task.
-        let mut written = written;
         match (&mut written).now_or_never() {
             Some(result) => self.written(key, result, ctx),
             None => drop(afterwards(ctx, async move { Written { key, result: written.await } })),

@@ -85,7 +85,8 @@ pub struct SessionSummary {
 /// for more of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Haste {
-    /// The first words of an answer wait for it: only a store that is busy makes it wait.
+    /// An answer that is whole waits for it, and nothing of it is shown yet: only a store that is busy makes
+    /// it wait.
     AtOnce,
     /// Somebody waits, to whom some milliseconds make no difference.
     Soon,
