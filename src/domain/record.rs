@@ -385,6 +385,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_stop_has_stopped_is_not_what_its_sender_wrote() {
+        let key = ChatKey { bot: 1, chat: 2, topic: None };
+        let target = TurnId { bot: 1, update: 5 };
+        let said = |text: &str| StoredTurn { kind: Kind::Stop, ..crate::testing::turn(key, 6, text) };
+        for text in ["/stop", "/stop 1:5", "stopped 1:5"] {
+            let mut stop = said(text);
+            assert_eq!(stop.stopped_turn(), None, "{text}");
+            stop.messages = stop.stopping(target);
+            assert_eq!((stop.stopped_turn(), stop.question()), (Some(target), text));
+        }
+    }
+
+    #[test]
     fn a_window_is_no_longer_than_a_clock_that_was_put_right_can_explain() {
         let key = ChatKey { bot: 1, chat: 2, topic: None };
         let mut turn = crate::testing::turn(key, 1, "Hello");

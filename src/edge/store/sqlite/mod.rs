@@ -1,4 +1,5 @@
-//! The embedded store: one SQLite file, one thread that writes and one that reads.
+//! The embedded store: one SQLite file, one thread that writes and one that reads; beside it a file for each
+//! bot with the ledgers of answers that are being written (`notes.rs`).
 //!
 //! Writes are committed in groups (`writer.rs`): a durable commit costs one flush of the disk,
 //! whether it holds one turn or two hundred.
