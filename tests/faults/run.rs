@@ -233,6 +233,11 @@ impl Run {
             self.lives.move_on();
             let fail_at = self.endings.get(1).and_then(Ending::fail_at);
             self.heir = Some((self.lives.begin(fail_at), self.sandbox.world().now_ms()));
+        } else if self.heir.as_mut().is_some_and(|(heir, _)| heir.ended().is_some()) {
+            // Its port was taken for a moment.
+            self.lives.count -= 1;
+            let fail_at = self.endings.get(1).and_then(Ending::fail_at);
+            self.heir = Some((self.lives.begin(fail_at), self.sandbox.world().now_ms()));
         } else if self.lives.waits(self.lives.count) {
             bot.signal("TERM");
             self.due = Some(Instant::now() + Duration::from_secs(3_600));
