@@ -92,15 +92,19 @@ impl Sandbox {
             let _dropped_is_stop_too = stopped.await;
         };
         let serving = tokio::task::spawn_local(server.run(stopped, std::future::pending()));
-        let talk = Talk { world, store, screen: Screen::new(self.json, self.flow), flow };
-        let all_well =
-            if self.say.is_empty() { prompt::talk(talk).await? } else { self.say_all(talk).await? };
+        let mut talk = Talk { world, store, screen: Screen::new(self.json, self.flow), flow };
+        let all_well = if self.say.is_empty() {
+            prompt::talk(&mut talk).await?
+        } else {
+            self.say_all(&mut talk).await?
+        };
         drop(stop);
+        // The world outlives the server, which may still have something to say in it.
         serving.await.map_err(|error| Failed::Sandbox(format!("the server is gone: {error}")))??;
         if all_well { Ok(()) } else { Err(Failed::Sandbox("not all turns ended well".to_owned())) }
     }
 
-    async fn say_all(&self, mut talk: Talk) -> Result<bool, Failed> {
+    async fn say_all(&self, talk: &mut Talk) -> Result<bool, Failed> {
         let mut events = talk.world.subscribe();
         let mut turns = Vec::new();
         for text in &self.say {

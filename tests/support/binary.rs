@@ -53,6 +53,16 @@ pub struct Brigade {
 impl Brigade {
     /// Starts it in `folder` with these settings and none of this process's own.
     pub fn start(folder: &Path, args: &[&str], settings: &[(String, String)]) -> Self {
+        Self::start_with_input(folder, args, settings, Stdio::null())
+    }
+
+    /// The same, with a standard input.
+    pub fn start_with_input(
+        folder: &Path,
+        args: &[&str],
+        settings: &[(String, String)],
+        input: impl Into<Stdio>,
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_brigade"));
         let own = ["TELEGRAM_", "OPENAI_", "MONGODB_", "BRIGADE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
         for (name, _) in std::env::vars_os() {
@@ -62,7 +72,7 @@ impl Brigade {
             }
         }
         command.current_dir(folder).args(args).envs(settings.iter().cloned());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (out, out_reader) = collect(child.stdout.take().expect("a pipe"));
         let (err, err_reader) = collect(child.stderr.take().expect("a pipe"));

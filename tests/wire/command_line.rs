@@ -35,6 +35,18 @@ async fn a_turn_that_fails_shows_in_the_exit_code() {
     assert!(log.contains("not all turns ended well"), "{log}");
 }
 
+#[tokio::test]
+async fn what_is_piped_in_is_answered_to_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("input");
+    std::fs::write(&input, "#first=500 #say=the slow one\n/help\n").expect("a file");
+    let input = std::fs::File::open(input).expect("a file");
+    let (code, out, log) =
+        Brigade::start_with_input(folder.path(), &["sandbox", "--json"], &[], input).finish().await;
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+    assert!(out.contains("the slow one"), "the answer that a command overtook is missing: {out}");
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }

@@ -16,16 +16,16 @@ const WELCOME: &str = "This is the sandbox: the real bot between a simulated Tel
     Type a message, for example: How many grams is a cup of flour?\n\
     /help lists what a message can ask of the simulated model; Ctrl-D ends.";
 
-/// Talks until the person ends it, or standard input does. Returns whether all turns ended well; at
-/// a prompt, nobody asks.
+/// Talks until the person ends it, or standard input does, and all that was said has been answered.
+/// Returns whether all turns ended well; at a prompt, nobody asks.
 ///
 /// # Errors
 /// When the terminal can't be used.
-pub async fn talk(mut talk: Talk) -> Result<bool, Failed> {
+pub async fn talk(talk: &mut Talk) -> Result<bool, Failed> {
     let mut events = talk.world.subscribe();
     talk.screen.say(WELCOME);
-    let mut lines = if stdin().is_terminal() { at_a_prompt(&mut talk)? } else { from_a_pipe() };
-    let mut last: Option<TurnId> = None;
+    let mut lines = if stdin().is_terminal() { at_a_prompt(talk)? } else { from_a_pipe() };
+    let mut turns: Vec<TurnId> = Vec::new();
     loop {
         tokio::select! {
             biased;
@@ -34,15 +34,16 @@ pub async fn talk(mut talk: Talk) -> Result<bool, Failed> {
             line = lines.recv() => match line {
                 Some(line) => {
                     if line == "/help" {
-                        show_directives(&mut talk);
+                        show_directives(talk);
                     }
-                    last = Some(talk.say(&line));
+                    turns.push(talk.say(&line));
                 }
                 None => break,
             },
         }
     }
-    if let Some(turn) = last {
+    // A command may have overtaken the answer before it.
+    for turn in turns {
         talk.show_until_ended(&mut events, turn).await?;
     }
     Ok(true)
