@@ -70,16 +70,39 @@ fn spacing(rate: Rate, slower: u32) -> i64 {
     i64::try_from(rate.every_ms << slower).unwrap_or(i64::MAX / 4)
 }
 
+/// What Telegram's 429s ask for, in a chat or over all.
+#[derive(Debug, Clone, Copy, Default)]
+struct Penalty {
+    /// Nothing may be sent before.
+    closed_until_ms: i64,
+    /// Doublings of the spacing at the last 429.
+    slower: u32,
+}
+
+impl Penalty {
+    /// Recovery is gradual: one doubling less for every `recover_ms` since the window ended.
+    fn slower_at(self, rates: &Rates, now_ms: i64) -> u32 {
+        let rested_ms = u64::try_from(now_ms - self.closed_until_ms).unwrap_or(0);
+        let steps = rested_ms.checked_div(rates.recover_ms).unwrap_or(u64::MAX);
+        self.slower.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX))
+    }
+
+    fn close(&mut self, until_ms: i64) {
+        self.closed_until_ms = self.closed_until_ms.max(until_ms);
+    }
+
+    fn slow_down(&mut self, rates: &Rates, now_ms: i64) {
+        self.slower = (self.slower_at(rates, now_ms) + 1).min(SLOWEST);
+    }
+}
+
 /// One chat's accountant.
 #[derive(Debug, Clone, Default)]
 pub struct ChatPace {
     text: Budget,
     preview: Budget,
     delete: Budget,
-    /// Nothing may be sent before: Telegram said so.
-    closed_until_ms: i64,
-    /// Doublings of the spacing at the last penalty.
-    slower: u32,
+    penalty: Penalty,
     /// The chat's turn among all chats, for its text and for anything else.
     slots_ms: [Option<i64>; 2],
 }
@@ -87,9 +110,9 @@ pub struct ChatPace {
 impl ChatPace {
     /// When a call may be made, as far as this chat is concerned.
     fn free_at_ms(&self, rates: &Rates, is_group: bool, class: Class, now_ms: i64) -> i64 {
-        let slower = self.slower_at(rates, now_ms);
+        let slower = self.penalty.slower_at(rates, now_ms);
         let (budget, rate) = self.budget(rates, is_group, class);
-        budget.free_at_ms(rate, slower).max(self.closed_until_ms)
+        budget.free_at_ms(rate, slower).max(self.penalty.closed_until_ms)
     }
 
     fn budget(&self, rates: &Rates, is_group: bool, class: Class) -> (Budget, Rate) {
@@ -102,7 +125,7 @@ impl ChatPace {
     }
 
     fn spend(&mut self, rates: &Rates, is_group: bool, class: Class, now_ms: i64) {
-        let slower = self.slower_at(rates, now_ms);
+        let slower = self.penalty.slower_at(rates, now_ms);
         let (mut budget, rate) = self.budget(rates, is_group, class);
         budget.spend(rate, slower, now_ms);
         match class {
@@ -112,22 +135,14 @@ impl ChatPace {
         }
     }
 
-    /// Recovery is gradual: one doubling less for every `recover_ms` since the window ended.
-    fn slower_at(&self, rates: &Rates, now_ms: i64) -> u32 {
-        let rested_ms = u64::try_from(now_ms - self.closed_until_ms).unwrap_or(0);
-        let steps = rested_ms.checked_div(rates.recover_ms).unwrap_or(u64::MAX);
-        self.slower.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX))
-    }
-
     fn penalise(&mut self, rates: &Rates, retry_after_ms: u64, now_ms: i64) {
-        self.slower = (self.slower_at(rates, now_ms) + 1).min(SLOWEST);
+        self.penalty.slow_down(rates, now_ms);
         self.close(retry_after_ms, now_ms);
     }
 
     /// Nothing goes to the chat for so long.
     pub fn close(&mut self, for_ms: u64, now_ms: i64) {
-        let until = now_ms.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
-        self.closed_until_ms = self.closed_until_ms.max(until);
+        self.penalty.close(now_ms.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX)));
         self.slots_ms = [None; 2];
     }
 
@@ -135,8 +150,8 @@ impl ChatPace {
     fn is_at_rest(&self, rates: &Rates, now_ms: i64) -> bool {
         let spent = [self.text, self.preview, self.delete].iter().map(|budget| budget.spent_until_ms).max();
         spent.is_none_or(|spent| spent <= now_ms)
-            && self.closed_until_ms <= now_ms
-            && self.slower_at(rates, now_ms) == 0
+            && self.penalty.closed_until_ms <= now_ms
+            && self.penalty.slower_at(rates, now_ms) == 0
             && self.slots_ms.iter().flatten().all(|slot| slot + SLOT_LASTS_MS <= now_ms)
     }
 }
@@ -178,27 +193,20 @@ pub struct Overall {
     rates: Rates,
     /// For text, and for anything else: what only decorates or tidies up takes no place from text.
     budgets: [Budget; 2],
-    closed_until_ms: i64,
-    slower: u32,
+    penalty: Penalty,
     recent: VecDeque<(i64, i64)>,
 }
 
 impl Overall {
     /// One that has not granted anything.
     pub fn new(rates: Rates) -> Self {
-        Self {
-            rates,
-            budgets: [Budget::default(); 2],
-            closed_until_ms: 0,
-            slower: 0,
-            recent: VecDeque::new(),
-        }
+        Self { rates, budgets: [Budget::default(); 2], penalty: Penalty::default(), recent: VecDeque::new() }
     }
 
     /// Whether the chat may make a call now. Chats are served in the order in which they were
     /// ready: each gets a slot of its own in the overall rate, so that none can crowd out others.
     pub fn ask(&mut self, pace: &mut ChatPace, is_group: bool, class: Class, now_ms: i64) -> Grant {
-        let free = pace.free_at_ms(&self.rates, is_group, class, now_ms).max(self.closed_until_ms);
+        let free = pace.free_at_ms(&self.rates, is_group, class, now_ms).max(self.penalty.closed_until_ms);
         if free > now_ms {
             return Grant::In(free.abs_diff(now_ms));
         }
@@ -215,16 +223,10 @@ impl Overall {
     }
 
     fn reserve(&mut self, side: usize, now_ms: i64) -> i64 {
-        let slower = self.slower_at(now_ms);
+        let slower = self.penalty.slower_at(&self.rates, now_ms);
         let slot = self.budgets[side].free_at_ms(self.rates.overall, slower).max(now_ms);
         self.budgets[side].spend(self.rates.overall, slower, now_ms);
         slot
-    }
-
-    fn slower_at(&self, now_ms: i64) -> u32 {
-        let rested_ms = u64::try_from(now_ms - self.closed_until_ms).unwrap_or(0);
-        let steps = rested_ms.checked_div(self.rates.recover_ms).unwrap_or(u64::MAX);
-        self.slower.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX))
     }
 
     /// Telegram answered 429 to a call in `chat`. Nothing goes there inside the window; when many
@@ -234,8 +236,8 @@ impl Overall {
         self.recent.retain(|(at, other)| now_ms - at <= TOGETHER_MS && *other != chat);
         self.recent.push_back((now_ms, chat));
         if self.recent.len() >= MANY_CHATS {
-            self.slower = (self.slower_at(now_ms) + 1).min(SLOWEST);
-            self.closed_until_ms = self.closed_until_ms.max(pace.closed_until_ms);
+            self.penalty.slow_down(&self.rates, now_ms);
+            self.penalty.close(pace.penalty.closed_until_ms);
             self.recent.clear();
         }
     }

@@ -56,7 +56,6 @@ pub(super) fn model(config: &Config, secrets: &Secrets) -> Result<ChatCompletion
         base_url: llm.base_url.clone(),
         api_key: secrets.api_key.as_ref().map(|key| key.reveal().to_owned()),
         model: llm.model.clone(),
-        temperature: None,
         connect_timeout: Duration::from_millis(llm.connect_timeout_ms),
         first_token_timeout: Duration::from_millis(llm.first_token_timeout_ms),
         idle_timeout: Duration::from_millis(llm.idle_timeout_ms),

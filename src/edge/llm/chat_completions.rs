@@ -37,8 +37,6 @@ pub struct Settings {
     pub api_key: Option<String>,
     /// The model's name, as the provider calls it.
     pub model: String,
-    /// Sent as it is; the provider's own choice when missing.
-    pub temperature: Option<f64>,
     /// To open a connection.
     pub connect_timeout: Duration,
     /// From the request to the first event, or to the whole answer when it is not streamed.
@@ -63,7 +61,6 @@ struct Inner {
     url: Url,
     key: Secret,
     model: String,
-    temperature: Option<f64>,
     limits: Arc<Limits>,
     connect_timeout: Duration,
     /// The provider has refused `stream_options` before.
@@ -91,7 +88,6 @@ impl ChatCompletions {
             url,
             key: Secret(api_key),
             model: settings.model,
-            temperature: settings.temperature,
             limits: Arc::new(limits),
             connect_timeout: settings.connect_timeout,
             plain_streams: AtomicBool::new(false),
@@ -157,7 +153,7 @@ impl Inner {
     }
 
     async fn send(&self, request: &Request, delivery: Delivery) -> Result<Response, Refusal> {
-        let json = body(&self.model, self.temperature, request, delivery)
+        let json = body(&self.model, request, delivery)
             .map_err(|error| ModelError::BadRequest(format!("it can't be written as json: {error}")))?;
         let mut post = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(json);
         if let Some(key) = &self.key.0 {

@@ -24,8 +24,6 @@ struct Head<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<Tool<'a>>,
 }
@@ -49,12 +47,7 @@ struct Function<'a> {
 }
 
 /// The request as JSON.
-pub(super) fn body(
-    model: &str,
-    temperature: Option<f64>,
-    request: &Request,
-    delivery: Delivery,
-) -> serde_json::Result<Vec<u8>> {
+pub(super) fn body(model: &str, request: &Request, delivery: Delivery) -> serde_json::Result<Vec<u8>> {
     // A history of some length is written without growing again and again.
     let content_bytes: usize =
         request.messages.iter().map(|message| message.content.as_ref().map_or(0, String::len)).sum();
@@ -63,7 +56,6 @@ pub(super) fn body(
         model,
         stream: delivery != Delivery::Whole,
         stream_options: (delivery == Delivery::Stream).then_some(StreamOptions { include_usage: true }),
-        temperature: temperature.filter(|temperature| temperature.is_finite()),
         tools: request.tools.iter().map(tool).collect(),
     };
     serde_json::to_writer(&mut json, &head)?;
@@ -130,13 +122,13 @@ mod tests {
 
     fn sent(tools: Vec<ToolSpec>, delivery: Delivery) -> Value {
         let request = Request { messages: vec![ChatMessage::user("hi").into()], tools: tools.into() };
-        serde_json::from_slice(&body("m", Some(0.5), &request, delivery).unwrap()).unwrap()
+        serde_json::from_slice(&body("m", &request, delivery).unwrap()).unwrap()
     }
 
     #[test]
     fn a_whole_call_asks_for_no_stream_and_leaves_out_empty_tools() {
-        let expected = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": false,
-            "temperature": 0.5});
+        let expected =
+            json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": false});
         assert_eq!(sent(Vec::new(), Delivery::Whole), expected);
     }
 
@@ -149,8 +141,7 @@ mod tests {
     #[test]
     fn no_messages_are_an_empty_list() {
         let request = Request { messages: Vec::new(), tools: [].into() };
-        let body: Value =
-            serde_json::from_slice(&body("m", None, &request, Delivery::Whole).unwrap()).unwrap();
+        let body: Value = serde_json::from_slice(&body("m", &request, Delivery::Whole).unwrap()).unwrap();
         assert_eq!(body["messages"], json!([]));
     }
 
@@ -160,8 +151,7 @@ mod tests {
         let asks = ChatMessage { tool_calls: vec![call], ..ChatMessage::assistant("I look") };
         let messages = [ChatMessage::system("be\nbrief"), asks, ChatMessage::tool("c1", "\"4\"")];
         let request = Request { messages: messages.clone().map(Into::into).into(), tools: [].into() };
-        let body: Value =
-            serde_json::from_slice(&body("m", None, &request, Delivery::Whole).unwrap()).unwrap();
+        let body: Value = serde_json::from_slice(&body("m", &request, Delivery::Whole).unwrap()).unwrap();
         assert_eq!(body["messages"], json!(messages));
     }
 
