@@ -34,6 +34,10 @@ pub struct ChatMessage {
     /// On a tool's result: the call that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// What the model thought before it asked for tools. DeepSeek and Kimi want it back with the calls, or
+    /// refuse all that follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
 }
 
 impl ChatMessage {
@@ -58,7 +62,13 @@ impl ChatMessage {
     }
 
     fn text(role: Role, text: impl Into<String>) -> Self {
-        Self { role, content: Some(text.into()), tool_calls: Vec::new(), tool_call_id: None }
+        Self {
+            role,
+            content: Some(text.into()),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            reasoning_content: None,
+        }
     }
 }
 
@@ -122,6 +132,8 @@ pub struct Reply {
     pub content: String,
     /// The tools asked for, in order of their index.
     pub tool_calls: Vec<ToolCall>,
+    /// What it thought before it asked for tools, where the provider says so in `reasoning_content`.
+    pub reasoning: Option<String>,
     /// Why it ended: `stop`, `tool_calls`, `length`, `content_filter`, or what a provider says.
     pub finish_reason: Option<String>,
     /// Tokens used, where the provider says.

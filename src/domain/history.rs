@@ -24,6 +24,8 @@ pub struct History {
     limits: Limits,
     turns: VecDeque<Past>,
     last_question: Option<String>,
+    /// Its answer is the newest of the turns.
+    is_answered: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +37,8 @@ struct Past {
 impl History {
     /// The history of `session`, from its stored turns, oldest first.
     pub fn new(session: Uuid, limits: Limits, turns: impl IntoIterator<Item = StoredTurn>) -> Self {
-        let mut history = Self { session, limits, turns: VecDeque::new(), last_question: None };
+        let mut history =
+            Self { session, limits, turns: VecDeque::new(), last_question: None, is_answered: false };
         for turn in turns {
             let answered = matches!(turn.state, State::Answered | State::Delivered)
                 && turn.messages.last().is_some_and(is_an_answer);
@@ -57,10 +60,11 @@ impl History {
             return;
         }
         let question = messages.first().and_then(|message| message.content.clone());
-        if kind == Kind::Retry {
-            self.drop_question(question.as_deref());
+        if kind == Kind::Retry && self.repeats_newest(question.as_deref()) {
+            self.turns.pop_back();
         }
         self.last_question = question;
+        self.is_answered = answered;
         if answered {
             let chars = messages.iter().map(message_chars).sum();
             self.turns.push_back(Past { messages: messages.into_iter().map(Arc::new).collect(), chars });
@@ -76,19 +80,14 @@ impl History {
     /// The messages to put before the question `next`. The turn that it repeats is left out with
     /// `retry`.
     pub fn messages(&self, retry: Option<&str>) -> impl Iterator<Item = &Arc<ChatMessage>> {
-        let repeats = retry.is_some() && self.newest_question() == retry;
-        let kept = self.turns.len() - usize::from(repeats);
+        let kept = self.turns.len() - usize::from(self.repeats_newest(retry));
         self.turns.iter().take(kept).flat_map(|turn| &turn.messages)
     }
 
-    fn newest_question(&self) -> Option<&str> {
-        self.turns.back()?.messages.first()?.content.as_deref()
-    }
-
-    fn drop_question(&mut self, question: Option<&str>) {
-        if question.is_some() && self.newest_question() == question {
-            self.turns.pop_back();
-        }
+    /// Whether asking `question` again repeats the newest turn, and not one after it that has no answer.
+    fn repeats_newest(&self, question: Option<&str>) -> bool {
+        let newest = self.turns.back().and_then(|turn| turn.messages.first()?.content.as_deref());
+        self.is_answered && question.is_some() && newest == question
     }
 
     fn trim(&mut self) {
@@ -108,7 +107,8 @@ fn is_an_answer(last: &ChatMessage) -> bool {
 
 fn message_chars(message: &ChatMessage) -> usize {
     let calls = message.tool_calls.iter().map(|call| call.function.arguments.chars().count());
-    message.content.as_deref().map_or(0, |content| content.chars().count()) + calls.sum::<usize>()
+    let texts = [&message.content, &message.reasoning_content].into_iter().flatten();
+    texts.map(|text| text.chars().count()).sum::<usize>() + calls.sum::<usize>()
 }
 
 #[cfg(test)]
@@ -161,6 +161,17 @@ mod tests {
         asked(&mut history, Kind::Text, "lost", None);
         assert_eq!(history.last_question(), Some("lost"));
         assert_eq!(contents(&history, Some("lost")), ["q1", "a1"]);
+    }
+
+    #[test]
+    fn a_retry_of_a_question_without_an_answer_leaves_an_earlier_one_of_the_same_words() {
+        let mut history = History::new(Uuid::nil(), LIMITS, []);
+        asked(&mut history, Kind::Text, "go on", Some("a1"));
+        asked(&mut history, Kind::Text, "go on", None);
+        assert_eq!(contents(&history, Some("go on")), ["go on", "a1"]);
+        asked(&mut history, Kind::Retry, "go on", Some("a2"));
+        assert_eq!(contents(&history, None), ["go on", "a1", "go on", "a2"]);
+        assert_eq!(contents(&history, Some("go on")), ["go on", "a1"]);
     }
 
     fn stored(seq: i64, kind: Kind, messages: Vec<ChatMessage>, state: State) -> StoredTurn {

@@ -10,7 +10,8 @@ pub struct RetryRules {
     pub first_wait_ms: u64,
     /// The longest wait, in milliseconds.
     pub most_wait_ms: u64,
-    /// A call is repeated only within so many milliseconds of the turn's first.
+    /// A call that brought nothing is repeated only within so many milliseconds of the turn's first; no wait is
+    /// longer.
     pub deadline_ms: u64,
 }
 
@@ -47,22 +48,16 @@ impl Failures {
         let wait = asked_wait_ms.unwrap_or(0).max(grown);
         let wait = wait + jitter_ms(turn, self.count, grown);
         self.count += 1;
-        if since_ms.saturating_add(wait) > rules.deadline_ms {
-            return Remedy::GiveUp;
-        }
         match (begun, self.continued) {
-            (false, false) => Remedy::TryAgain(wait),
-            (true, false) => {
+            (false, false) if since_ms.saturating_add(wait) <= rules.deadline_ms => Remedy::TryAgain(wait),
+            // Once, so it needs no deadline: the answer may have been hours in the making. But nobody looks at
+            // half an answer for as long as a provider may want.
+            (true, false) if wait <= rules.deadline_ms => {
                 self.continued = true;
                 Remedy::Continue(wait)
             }
-            (_, true) => Remedy::GiveUp,
+            _ => Remedy::GiveUp,
         }
-    }
-
-    /// The next call is asked to go on with an answer that broke off.
-    pub fn is_continuing(&self) -> bool {
-        self.continued
     }
 
     /// A call succeeded: the next one's failures are counted anew.
@@ -112,10 +107,16 @@ mod tests {
     fn an_answer_that_broke_off_is_continued_once() {
         let mut failures = Failures::default();
         assert!(matches!(failures.remedy(RULES, TURN, true, None, 0), Remedy::Continue(_)));
-        assert!(failures.is_continuing());
         assert_eq!(failures.remedy(RULES, TURN, true, None, 0), Remedy::GiveUp);
         failures.forget();
         assert!(matches!(failures.remedy(RULES, TURN, true, None, 0), Remedy::Continue(_)));
+    }
+
+    #[test]
+    fn an_answer_that_took_long_is_continued_too() {
+        let remedy = |wait| Failures::default().remedy(RULES, TURN, true, wait, 10 * RULES.deadline_ms);
+        assert!(matches!(remedy(None), Remedy::Continue(_)));
+        assert_eq!(remedy(Some(RULES.deadline_ms + 1)), Remedy::GiveUp);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The rules of one turn: when the model is asked, when tools run, and what the answer is.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::chat::{ChatMessage, Reply, Role, ToolCall, Usage};
 use super::commands;
@@ -83,6 +84,16 @@ pub struct Turn {
     continuing: bool,
     /// Why the last call ended.
     finish_reason: Option<String>,
+}
+
+/// A call as the provider is told of it later. Some refuse arguments that are no JSON object, though the model
+/// wrote them (vLLM), or fail with them again and again (llama.cpp).
+fn readable(mut call: ToolCall) -> ToolCall {
+    let arguments = &mut call.function.arguments;
+    if !serde_json::from_str::<Value>(arguments).is_ok_and(|arguments| arguments.is_object()) {
+        *arguments = "{}".to_owned();
+    }
+    call
 }
 
 /// What stands between text that was written before a round of tools and after it.
@@ -197,10 +208,14 @@ impl Turn {
     }
 
     /// The model is asked to go on with the answer that broke off.
-    pub fn continue_answer(&mut self) -> Next {
+    pub fn continue_answer(&mut self) {
         self.continuing = true;
         self.said_from = self.answer.len();
-        Next::Ask { streamed: true, with_tools: false }
+    }
+
+    /// Whether the next call is to go on with an answer that broke off.
+    pub fn is_continuing(&self) -> bool {
+        self.continuing
     }
 
     fn tools_wanted(&mut self, reply: Reply) -> Next {
@@ -208,14 +223,14 @@ impl Turn {
         // What was shown belongs to the one final content; it would stand in the transcript twice.
         let content = (!self.spoke && !reply.content.is_empty()).then_some(reply.content);
         self.spoke = false;
-        let tool_calls = reply.tool_calls;
         self.messages.push(ChatMessage {
             role: Role::Assistant,
             content,
-            tool_calls: tool_calls.clone(),
+            tool_calls: reply.tool_calls.iter().cloned().map(readable).collect(),
             tool_call_id: None,
+            reasoning_content: reply.reasoning,
         });
-        Next::RunTools(tool_calls)
+        Next::RunTools(reply.tool_calls)
     }
 
     fn rounds_exhausted(&self) -> Failure {
@@ -406,6 +421,24 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_is_told_of_calls_that_it_can_read_and_the_tools_what_the_model_wrote() {
+        for arguments in ["", "{\"note\": \"The", "[1]", "null"] {
+            let (mut turn, _) = Turn::begin(RULES, "hi");
+            let asked = vec![
+                ToolCall::function("c1", "calculate", arguments),
+                ToolCall::function("c2", "calculate", "{\"a\": 1}"),
+            ];
+            let reply = Reply { tool_calls: asked.clone(), reasoning: Some("I look".into()), ..tools("") };
+            assert_eq!(turn.replied(reply), Next::RunTools(asked));
+            let told = &turn.messages()[1];
+            let told_arguments: Vec<_> =
+                told.tool_calls.iter().map(|call| &*call.function.arguments).collect();
+            assert_eq!(told_arguments, ["{}", "{\"a\": 1}"], "{arguments}");
+            assert_eq!(told.reasoning_content.as_deref(), Some("I look"));
+        }
+    }
+
+    #[test]
     fn text_before_and_after_tools_is_one_answer_in_two_paragraphs() {
         let (mut turn, _) = Turn::begin(RULES, "hi");
         turn.heard("Let me see.".into());
@@ -485,7 +518,7 @@ mod tests {
     fn an_answer_that_broke_off_goes_on_in_the_same_paragraph() {
         let (mut turn, _) = Turn::begin(RULES, "hi");
         turn.heard("It is fo".into());
-        assert_eq!(turn.continue_answer(), Next::Ask { streamed: true, with_tools: false });
+        turn.continue_answer();
         let told: Vec<_> = turn.continuation().collect();
         assert_eq!(told[0], ChatMessage::assistant("It is fo"));
         assert_eq!(turn.heard("ur.".into()), "ur.");

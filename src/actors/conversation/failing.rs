@@ -14,7 +14,10 @@ use crate::edge::llm::ModelError;
 impl Conversation {
     /// A call failed that was asked for so: streamed, with tools.
     pub(super) fn call_failed(&mut self, error: &ModelError, asked: Asked, ctx: &mut Context<Self>) {
-        self.with.breaker.report(!error.is_of_the_provider());
+        // One that brought words found the provider there: many of them break off when a connection does.
+        if !(error.is_of_the_provider() && self.has_begun()) {
+            self.with.breaker.report(!error.is_of_the_provider());
+        }
         match self.remedy(error) {
             Remedy::TryAgain(wait_ms) => self.ask_after(wait_ms, asked, error, ctx),
             Remedy::Continue(wait_ms) => {
@@ -63,10 +66,5 @@ impl Conversation {
             }
         });
         running.call = Some(Work::Context(asked));
-    }
-
-    /// What the user is told when the model is not asked at all.
-    pub(super) fn away(&self) -> &'static str {
-        if self.has_begun() { commands::BROKE_OFF } else { commands::MODEL_AWAY }
     }
 }

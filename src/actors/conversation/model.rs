@@ -81,9 +81,12 @@ impl Conversation {
     }
 
     pub(super) fn call_model(&mut self, streamed: bool, with_tools: bool, ctx: &mut Context<Self>) {
-        if !self.with.breaker.lets_pass() {
-            return self
-                .fail(Failure::told("the model's provider is down and was not asked", self.away()), ctx);
+        // Half an answer stands in the chat: whatever became of other calls, this one is worth a try.
+        let turn = self.running.as_ref().and_then(|running| running.turn.as_ref());
+        let is_continuing = turn.is_some_and(Turn::is_continuing);
+        if !is_continuing && !self.with.breaker.lets_pass() {
+            let why = "the model's provider is down and was not asked";
+            return self.fail(Failure::told(why, commands::MODEL_AWAY), ctx);
         }
         let now_ms = self.with.clock.now_ms();
         let request = self.request(with_tools);

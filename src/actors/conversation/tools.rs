@@ -1,5 +1,6 @@
 //! A turn's tools: run side by side, each result on record as it comes.
 
+use std::future::ready;
 use std::time::Duration;
 
 use actix::fut::wrap_stream;
@@ -15,6 +16,9 @@ use crate::failpoint;
 use crate::messages::SaveMessages;
 use crate::port::{Station, witness};
 
+/// So many tools run at once in a conversation: a person can have a model ask for hundreds.
+const MAX_AT_ONCE: usize = 16;
+
 const TOOLS: Station = Station::shared("tools");
 
 impl Conversation {
@@ -26,8 +30,11 @@ impl Conversation {
             let line = format_args!("call {}", call.function.name);
             witness(self.me(), TOOLS, &line, Some(&call.function.arguments));
         }
-        let results: FuturesUnordered<_> =
-            calls.into_iter().map(|call| run_tool(tools, call, timeout)).collect();
+        let run = |(place, call)| match place < MAX_AT_ONCE {
+            true => run_tool(tools, call, timeout).left_future(),
+            false => ready(too_many(call)).right_future(),
+        };
+        let results: FuturesUnordered<_> = calls.into_iter().enumerate().map(run).collect();
         let turn = self.running.as_ref().map(|running| running.stored.id);
         let ran = wrap_stream(results).map(move |(id, result), this: &mut Self, ctx: &mut Context<Self>| {
             if this.is_at(turn) {
@@ -60,6 +67,10 @@ impl Conversation {
             SaveMessages { key: self.key, turn: running.stored.id, messages: turn.messages().to_vec() };
         self.ports.save_messages.tell_if_there(save);
     }
+}
+
+fn too_many(call: ToolCall) -> (String, String) {
+    (call.id, format!("error: more than {MAX_AT_ONCE} tools at once; call this one again in the next round"))
 }
 
 /// The result for the model, whatever happens: an error is a result too.

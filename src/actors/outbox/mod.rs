@@ -252,7 +252,7 @@ impl Outbox {
                     self.without_drafts(job, error);
                     return None;
                 }
-                if self.line.lost_message(job.turn) {
+                if matches!(job.task, Task::Deliver { .. }) && self.line.lost_message(job.turn) {
                     return self.line.failed(job, true, &error.to_string());
                 }
                 self.given_up(job, error)

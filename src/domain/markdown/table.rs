@@ -10,6 +10,9 @@ pub(super) const LINE_BYTES: usize = 4096;
 const BAR_CHARS: usize = 80;
 /// Display columns that a cell is filled up to, at most: beyond that nothing lines up on a phone.
 const MAX_FILL: usize = 40;
+/// Display columns of all cells together, at most: in a wider table nothing is filled up. A short row of it
+/// would become a thousand characters.
+const MAX_FILLED: usize = 160;
 /// Columns of a table, at most.
 const MAX_CELLS: usize = 64;
 
@@ -94,7 +97,7 @@ pub(super) struct Row {
     pub is_delimiter: bool,
 }
 
-/// The widths of the columns.
+/// The widths of the columns, up to which cells are filled; none in a table that is too wide for it.
 pub(super) fn widths(rows: &[Row]) -> Vec<usize> {
     let mut widths = Vec::new();
     for row in rows.iter().filter(|row| !row.is_delimiter) {
@@ -106,7 +109,7 @@ pub(super) fn widths(rows: &[Row]) -> Vec<usize> {
             }
         }
     }
-    widths
+    if widths.iter().sum::<usize>() > MAX_FILLED { Vec::new() } else { widths }
 }
 
 fn display_width(cell: &[Mapped]) -> usize {
@@ -163,6 +166,21 @@ mod tests {
         assert_eq!(texts(r"| a \| b | c"), [r"a \| b", "c"]);
         assert_eq!(texts("||x|"), ["", "x"]);
         assert_eq!(texts("|"), [""; 0]);
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_not_filled_up() {
+        let row = |cell: &str, count: usize| {
+            let cells = vec![cell.chars().map(|c| (c, 0)).collect(); count];
+            Row { cells, bars: vec![0; count], is_delimiter: false }
+        };
+        let laid_out = |rows: &[Row]| {
+            let line = layout(&rows[1], &widths(rows), &[]);
+            line.iter().map(|(c, _)| *c).collect::<String>()
+        };
+        assert_eq!(laid_out(&[row("abcd", 3), row("x", 3)]), "x    | x    | x");
+        assert_eq!(laid_out(&[row(&"a".repeat(40), 4), row("x", 4)]).len(), 3 * 43 + 1);
+        assert_eq!(laid_out(&[row(&"a".repeat(41), 5), row("x", 5)]), "x | x | x | x | x");
     }
 
     #[test]

@@ -51,13 +51,23 @@ pub(super) struct Message<'a> {
     pub refusal: Text<'a>,
     #[serde(borrow)]
     pub tool_calls: Option<Vec<Call<'a>>>,
+    #[serde(borrow)]
+    pub reasoning_content: Text<'a>,
+    /// The same under another name (OpenRouter, Groq, vLLM), which is not to be given back.
+    #[serde(borrow)]
+    pub reasoning: Text<'a>,
 }
 
 impl Message<'_> {
-    /// Whether it says nothing that counts.
+    /// Whether it says nothing for the reader, and asks for nothing.
     pub fn is_empty(&self) -> bool {
         let no_calls = self.tool_calls.as_ref().is_none_or(Vec::is_empty);
         self.content.0.is_empty() && self.refusal.0.is_empty() && no_calls
+    }
+
+    /// Whether no text of it stands elsewhere than in its content.
+    fn says_nothing_else(&self) -> bool {
+        [&self.refusal, &self.reasoning_content, &self.reasoning].iter().all(|text| text.0.is_empty())
     }
 }
 
@@ -109,7 +119,7 @@ impl<'a> Event<'a> {
         let is_plain = self.usage.is_none() && self.x_groq.is_none() && self.error.is_none();
         let is_first = index.0.unwrap_or(0) == 0 && finish_reason.0.is_empty();
         match (&delta.content.0, &delta.tool_calls) {
-            (Cow::Borrowed(words), None) if is_plain && is_first && delta.refusal.0.is_empty() => {
+            (Cow::Borrowed(words), None) if is_plain && is_first && delta.says_nothing_else() => {
                 Some(words).filter(|words| !words.is_empty()).copied()
             }
             _ => None,

@@ -47,9 +47,18 @@ pub struct ReplyBuilder {
 #[derive(Debug, Default)]
 struct Rest {
     refusal: String,
+    reasoning: String,
+    /// Of reasoning that is not kept.
+    unkept_bytes: usize,
     calls: ToolCalls,
     finish_reason: Option<String>,
     usage: Option<Usage>,
+}
+
+impl Rest {
+    fn bytes(&self) -> usize {
+        self.refusal.len() + self.reasoning.len() + self.unkept_bytes + self.calls.bytes()
+    }
 }
 
 impl ReplyBuilder {
@@ -93,9 +102,9 @@ impl ReplyBuilder {
         of_event(data)
     }
 
-    /// Size of text and tool calls so far, in bytes.
+    /// Size of text, reasoning and tool calls so far, in bytes.
     pub fn bytes(&self) -> usize {
-        self.text_bytes + self.rest.as_ref().map_or(0, |rest| rest.refusal.len() + rest.calls.bytes())
+        self.text_bytes + self.rest.as_ref().map_or(0, |rest| rest.bytes())
     }
 
     /// Whether `[DONE]` was seen: nothing after it counts.
@@ -110,9 +119,11 @@ impl ReplyBuilder {
 
     /// The joined answer, but for its text. A refusal is its text when there was no other.
     pub fn finish(self) -> Reply {
-        let Rest { refusal, calls, finish_reason, usage } = *self.rest.unwrap_or_default();
+        let Rest { refusal, reasoning, calls, finish_reason, usage, .. } = *self.rest.unwrap_or_default();
         let content = if self.text_bytes == 0 { refusal } else { String::new() };
-        Reply { content, tool_calls: calls.finish(), finish_reason, usage }
+        let tool_calls = calls.finish();
+        let reasoning = Some(reasoning).filter(|text| !text.is_empty() && !tool_calls.is_empty());
+        Reply { content, tool_calls, reasoning, finish_reason, usage }
     }
 
     fn rest(&mut self) -> &mut Rest {
@@ -179,6 +190,9 @@ impl ReplyBuilder {
     }
 
     fn join_choice(&mut self, choice: Choice<'_>, text: &mut String) -> Result<(), ModelError> {
+        if let Some(delta) = &choice.delta {
+            self.think(delta);
+        }
         // Both may be there: a whole answer with an empty delta, or deltas with the message so far.
         match (choice.delta, choice.message) {
             (Some(delta), _) if !delta.is_empty() => {
@@ -187,17 +201,33 @@ impl ReplyBuilder {
             }
             (delta, Some(message)) if !self.streamed && !self.whole => {
                 self.whole = delta.is_none() || !message.is_empty();
+                if self.rest.as_ref().is_none_or(|rest| rest.reasoning.is_empty()) {
+                    self.think(&message);
+                }
                 self.join_message(message, true, text);
             }
             _ => {}
         }
         match &*choice.finish_reason.0 {
             "" => Ok(()),
-            "error" => Err(ModelError::Broken("the provider ended it with finish_reason 'error'".to_owned())),
+            // The first is OpenRouter's, the second DeepSeek's.
+            reason @ ("error" | "insufficient_system_resource") => {
+                Err(ModelError::Broken(format!("the provider ended it with finish_reason '{reason}'")))
+            }
             reason => {
-                self.rest().finish_reason = Some(reason.to_owned());
+                // The first is Mistral's, the second that of gateways to Anthropic.
+                let is_length = matches!(reason, "model_length" | "max_tokens");
+                self.rest().finish_reason = Some(if is_length { "length" } else { reason }.to_owned());
                 Ok(())
             }
+        }
+    }
+
+    fn think(&mut self, message: &Message<'_>) {
+        if !message.reasoning_content.0.is_empty() {
+            self.rest().reasoning.push_str(&message.reasoning_content.0);
+        } else if !message.reasoning.0.is_empty() {
+            self.rest().unkept_bytes += message.reasoning.0.len();
         }
     }
 

@@ -37,6 +37,66 @@ fn content_comes_in_many_shapes() {
 }
 
 #[test]
+fn what_was_thought_is_kept_for_the_tools_it_asks_for() {
+    let thought = [
+        json!({"role": "assistant", "content": null, "reasoning_content": ""}),
+        json!({"content": null, "reasoning_content": "I had "}),
+        json!({"content": null, "reasoning_content": "better look"}),
+    ];
+    let asks = json!({"content": "", "tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]});
+    let reply = joined(&[&thought[..], std::slice::from_ref(&asks)].concat());
+    assert_eq!((reply.reasoning.as_deref(), reply.tool_calls.len()), (Some("I had better look"), 1));
+    assert_eq!(joined(&[&thought[..], &[json!({"content": "No."})]].concat()).reasoning, None, "no tools");
+
+    let mut message = asks.clone();
+    message["reasoning_content"] = json!("I look");
+    let whole = json!({"choices": [{"message": message.clone(), "finish_reason": "tool_calls"}]}).to_string();
+    assert_eq!(parse_reply(whole.as_bytes()).unwrap().reasoning.as_deref(), Some("I look"));
+    let event = |choice: Value| json!({"choices": [choice]}).to_string();
+    let repeated = [
+        event(json!({"delta": {"reasoning_content": "I look"}})),
+        event(json!({"delta": asks})),
+        event(json!({"delta": {}, "message": message, "finish_reason": "tool_calls"})),
+    ];
+    assert_eq!(pushed(repeated).unwrap().reasoning.as_deref(), Some("I look"), "a whole message repeats it");
+}
+
+#[test]
+fn words_beside_a_thought_do_not_hide_it() {
+    let both = json!({"content": "Hm", "reasoning_content": "a"});
+    let asks = json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]});
+    let next = json!({"content": "Hm", "reasoning_content": "b"});
+    let reply = joined(&[both, next, asks]);
+    assert_eq!((&*reply.content, reply.reasoning.as_deref()), ("HmHm", Some("ab")));
+}
+
+#[test]
+fn thoughts_count_towards_the_size_of_an_answer() {
+    for name in ["reasoning", "reasoning_content"] {
+        let mut builder = ReplyBuilder::default();
+        let event = json!({"choices": [{"delta": {name: "1234567890"}}]}).to_string();
+        for _ in 0..3 {
+            builder.push(&event, &mut String::new()).unwrap();
+        }
+        assert_eq!(builder.bytes(), 30, "{name}");
+    }
+}
+
+#[test]
+fn ends_have_other_names_in_some_providers() {
+    let ended =
+        |reason: &str| pushed([json!({"choices": [{"delta": {}, "finish_reason": reason}]}).to_string()]);
+    for (reason, expected) in
+        [("length", "length"), ("model_length", "length"), ("max_tokens", "length"), ("stop", "stop")]
+    {
+        assert_eq!(ended(reason).unwrap().finish_reason.as_deref(), Some(expected));
+    }
+    for reason in ["error", "insufficient_system_resource"] {
+        assert!(matches!(ended(reason), Err(ModelError::Broken(why)) if why.contains(reason)));
+    }
+}
+
+#[test]
 fn escapes_and_think_tags_are_kept() {
     assert_eq!(
         pushed([r#"{"choices":[{"delta":{"content":"<think>\n\ud83d\ude00\"</think>"}}]}"#]).unwrap().content,
@@ -107,8 +167,11 @@ fn calls_that_share_an_index_stay_apart() {
         json!([{"index": 0, "id": "b", "function": {"name": "same", "arguments": "{"}}]),
         json!([{"index": 0, "function": {"arguments": "}"}}]),
         json!([{"index": 0, "function": {"name": "other", "arguments": "{}"}}]),
+        json!([{"index": 0, "id": "", "function": {"name": "other", "arguments": "{"}}]),
+        json!([{"index": 0, "id": "", "function": {"name": "other", "arguments": "}"}}]),
+        json!([{"index": 0, "id": "", "function": {"name": "other", "arguments": ""}}]),
     ]);
-    let expected = [("a", "same"), ("b", "same"), ("call_1", "other")];
+    let expected = [("a", "same"), ("b", "same"), ("call_1", "other"), ("call_2", "other")];
     assert_eq!(joined, expected.map(|(id, name)| ToolCall::function(id, name, "{}")));
 }
 

@@ -74,10 +74,10 @@ pub(super) fn body(model: &str, request: &Request, delivery: Delivery) -> serde_
 
 /// A message, like serde_json; faster where there is nothing in it but text, as in nearly every one.
 fn write_message(json: &mut Vec<u8>, message: &ChatMessage) -> serde_json::Result<()> {
-    let ChatMessage { role, content: Some(content), tool_calls, tool_call_id: None } = message else {
+    let ChatMessage { role, content: Some(content), tool_calls, tool_call_id: None, .. } = message else {
         return serde_json::to_writer(json, message);
     };
-    if !tool_calls.is_empty() {
+    if !tool_calls.is_empty() || message.reasoning_content.is_some() {
         return serde_json::to_writer(json, message);
     }
     json.extend(b"{\"role\":");
@@ -148,7 +148,9 @@ mod tests {
     #[test]
     fn messages_are_written_as_serde_json_writes_them() {
         let call = ToolCall::function("c1", "f", "{\"a\":1}");
-        let asks = ChatMessage { tool_calls: vec![call], ..ChatMessage::assistant("I look") };
+        let reasoning_content = Some("I'd better look".to_owned());
+        let asks =
+            ChatMessage { tool_calls: vec![call], reasoning_content, ..ChatMessage::assistant("I look") };
         let messages = [ChatMessage::system("be\nbrief"), asks, ChatMessage::tool("c1", "\"4\"")];
         let request = Request { messages: messages.clone().map(Into::into).into(), tools: [].into() };
         let body: Value = serde_json::from_slice(&body("m", &request, Delivery::Whole).unwrap()).unwrap();

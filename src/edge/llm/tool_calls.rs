@@ -65,13 +65,22 @@ impl ToolCalls {
     }
 }
 
+fn is_object(json: &str) -> bool {
+    serde_json::from_str::<Value>(json).is_ok_and(|value| value.is_object())
+}
+
 impl Slot {
     /// Whether a fragment with the same index is nevertheless the start of another call.
     fn is_other_than(&self, id: &str, function: &Function<'_>) -> bool {
         let name = &*function.name.0;
         let other_id = !id.is_empty() && !self.id.is_empty() && id != self.id;
         let other_name = name != self.name && !self.arguments.is_empty();
-        !name.is_empty() && (other_id || other_name)
+        !name.is_empty() && (other_id || other_name || self.is_complete_before(id, function))
+    }
+
+    /// Whether the arguments are all there and a fragment begins new ones, without an id that says whose.
+    fn is_complete_before(&self, id: &str, function: &Function<'_>) -> bool {
+        id.is_empty() && function.arguments.0.starts_with('{') && is_object(&self.arguments)
     }
 
     /// Adds a fragment; ids and names may be repeated in every one. Returns by how many bytes it

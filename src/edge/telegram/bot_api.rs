@@ -256,11 +256,16 @@ impl BotApiClient {
         }
     }
 
+    /// One that Telegram refuses to delete keeps no other from being deleted.
     async fn delete_one_by_one(&self, chat: ChatId, ids: &[MessageId]) -> Result<(), TelegramError> {
+        let mut all = Ok(());
         for id in ids {
-            self.delete_message(chat, *id).await?;
+            match self.delete_message(chat, *id).await {
+                Err(refused @ TelegramError::Refused(_)) => all = Err(refused),
+                deleted => deleted?,
+            }
         }
-        Ok(())
+        all
     }
 }
 

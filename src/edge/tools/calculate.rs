@@ -139,7 +139,7 @@ fn checked(expression: &str) -> Result<String, ToolError> {
     if depth(&plain) > MAX_DEPTH {
         return refuse(format!("nests brackets more than {MAX_DEPTH} deep: calculate it in parts"));
     }
-    without_thousands(&plain)
+    unambiguous(&plain)
 }
 
 fn depth(expression: &str) -> usize {
@@ -156,16 +156,18 @@ fn depth(expression: &str) -> usize {
     deepest
 }
 
-/// Takes commas out of `1,000`; anywhere else they would silently change the meaning.
-fn without_thousands(expression: &str) -> Result<String, ToolError> {
+/// Takes commas out of `1,000`; anywhere else they would silently change the meaning. Has `2.5(4)` multiply, as
+/// `2(4)` does: the calculator takes the four for a recurring digit.
+fn unambiguous(expression: &str) -> Result<String, ToolError> {
     let letters: Vec<char> = expression.chars().collect();
-    let is_digit = |at: usize| letters.get(at).is_some_and(char::is_ascii_digit);
     let mut plain = String::with_capacity(expression.len());
     for (at, letter) in letters.iter().enumerate() {
-        let groups =
-            at > 0 && is_digit(at - 1) && (1..=3).all(|next| is_digit(at + next)) && !is_digit(at + 4);
+        let before = &letters[..at];
         match letter {
-            ',' if groups => {}
+            ',' if is_between_thousands(before, &letters[at + 1..]) => {}
+            '(' if digits_at_end(before) > 0 && before[..at - digits_at_end(before)].ends_with(&['.']) => {
+                plain.push_str("*(");
+            }
             ',' => {
                 let why = "'expression' may have a comma only between thousands, as in 1,000; the decimal sign is a point, \
                     and functions take one argument, as in sqrt(2)";
@@ -175,6 +177,21 @@ fn without_thousands(expression: &str) -> Result<String, ToolError> {
         }
     }
     Ok(plain)
+}
+
+fn is_between_thousands(before: &[char], after: &[char]) -> bool {
+    let group = digits_at_end(before);
+    let (earlier, group) = before.split_at(before.len() - group);
+    let is_first = !earlier.ends_with(&['.']) && !earlier.ends_with(&[',']);
+    let is_whole =
+        if is_first { (1..=3).contains(&group.len()) && group[0] != '0' } else { group.len() == 3 };
+    is_whole
+        && !earlier.ends_with(&['.'])
+        && after.iter().take_while(|letter| letter.is_ascii_digit()).count() == 3
+}
+
+fn digits_at_end(letters: &[char]) -> usize {
+    letters.iter().rev().take_while(|letter| letter.is_ascii_digit()).count()
 }
 
 fn told(expression: &str, result: Result<String, String>) -> Result<String, ToolError> {
@@ -231,6 +248,9 @@ mod tests {
             ("2^64", "18446744073709551616"),
             ("1,234,567 + 1", "1234568"),
             ("2(3+4)", "14"),
+            ("2.5(4)", "10"),
+            ("(1.5)(4)", "6"),
+            ("12,345.5 * 2", "24691"),
             ("6 ÷ 4 − 1", "0.5"),
             ("17 mod 5", "2"),
             ("a = 3; a * 2", "6"),
@@ -250,6 +270,16 @@ mod tests {
             ("2^-100", "approx. 0.000000000000000000000000000000788860905221"),
         ] {
             assert_eq!(calculate(expression).await, Ok(format!("{expression} = {expected}")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_comma_that_may_be_a_decimal_sign_is_refused() {
+        for expression in
+            ["0,125 * 8", "1.234,567", "1234,567 + 1", "1,23", "1,2345", "00,100", ",100", "1,234,56"]
+        {
+            let error = calculate(expression).await.unwrap_err();
+            assert!(error.contains("the decimal sign is a point"), "{expression}: {error}");
         }
     }
 

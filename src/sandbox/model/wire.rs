@@ -60,6 +60,7 @@ fn read_message(message: &Value) -> Option<ChatMessage> {
             .map(|call| serde_json::from_value::<ToolCall>(call.clone()).ok())
             .collect::<Option<_>>()?,
         tool_call_id: message["tool_call_id"].as_str().map(str::to_owned),
+        reasoning_content: None,
     })
 }
 
