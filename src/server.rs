@@ -18,6 +18,7 @@ use crate::app::{Settings, Shards, count_panic};
 use crate::config::{Config, Http, Secrets};
 use crate::domain::commands;
 use crate::edge::http::{Gate, WEBHOOK_PATH, routes};
+use crate::edge::intake::Intake;
 use crate::edge::llm::chat_completions;
 use crate::edge::store::owner::Owner;
 use crate::edge::store::watched::Watch;
@@ -113,7 +114,8 @@ pub struct Server {
     store: Arc<dyn Store>,
     watch: Watch,
     http: Option<ServerHandle>,
-    poller: Option<JoinHandle<Result<(), TelegramError>>>,
+    /// Has updates come. Ends with what keeps them from coming.
+    reception: JoinHandle<TelegramError>,
     grace: Duration,
     bot: i64,
     owner: Owner,
@@ -128,8 +130,8 @@ const CALM: Duration = Duration::from_millis(50);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Server {
-    /// Starts the server; waits for a store or a Telegram that can't be reached now. Runs in a
-    /// `LocalRuntime` or a `LocalSet`.
+    /// Starts the server; waits for a MongoDB or a Telegram that can't be reached now. Telegram is asked for
+    /// updates from then on, by [`run`](Self::run) too if need be. Runs in a `LocalRuntime` or a `LocalSet`.
     ///
     /// # Errors
     /// [`ServerError`], each with what to do.
@@ -158,60 +160,21 @@ impl Server {
         let gate = Gate::new(app.intake(), secret, body_limits(&config.http));
         let grace = Duration::from_millis(config.shutdown.grace_ms);
         let gate = Data::new(gate);
-        let (http, poller, bot) = (None, None, bot.id);
-        let mut server =
-            Self { app, api: api.clone(), gate, store, watch, http, poller, grace, bot, owner, claim };
-        if let Err(error) = api.set_my_commands(&commands::MENU).await {
-            tracing::warn!("the menu of commands can't be set: {error}");
-        }
-        match updates {
+        // Beside what is owed, which is answered already: Telegram may be away for long, and an end must be
+        // orderly all the same.
+        let (http, reception) = match updates {
             Updates::Webhook { listener, address } => {
-                server.receive_by_webhook(config, &api, listener, &address).await?;
+                let http = serve_http(listener, gate.clone())?;
+                let webhook = webhook(config, gate.secret(), &address);
+                (Some(http), tokio::task::spawn_local(by_webhook(api.clone(), webhook)))
             }
             Updates::Polling { remove_webhook } => {
-                server.receive_by_polling(config, api, remove_webhook).await?
+                let (intake, wait_s) = (app.intake(), config.telegram.poll_timeout_s);
+                let polling = by_polling(api.clone(), remove_webhook, intake, wait_s);
+                (None, tokio::task::spawn_local(polling))
             }
-        }
-        Ok(server)
-    }
-
-    async fn receive_by_webhook(
-        &mut self,
-        config: &Config,
-        api: &BotApiClient,
-        listener: TcpListener,
-        address: &str,
-    ) -> Result<(), ServerError> {
-        self.http = Some(serve_http(listener, self.gate.clone())?);
-        if address.is_empty() {
-            tracing::warn!("TELEGRAM_WEBHOOK_URL is not set: setWebhook is left to you");
-            return Ok(());
-        }
-        let base = address.trim().trim_end_matches('/').trim_end_matches(WEBHOOK_PATH);
-        let webhook = Webhook {
-            url: format!("{base}{WEBHOOK_PATH}"),
-            secret_token: self.gate.secret().to_owned(),
-            allowed_updates: ALLOWED_UPDATES.to_vec(),
-            max_connections: config.telegram.max_connections,
         };
-        until_reached("set the webhook", || api.set_webhook(&webhook), TelegramError::is_passing).await?;
-        tracing::info!("telegram sends updates to {}", webhook.url);
-        Ok(())
-    }
-
-    async fn receive_by_polling(
-        &mut self,
-        config: &Config,
-        api: BotApiClient,
-        remove_webhook: bool,
-    ) -> Result<(), ServerError> {
-        if remove_webhook {
-            until_reached("remove the webhook", || api.delete_webhook(), TelegramError::is_passing).await?;
-        }
-        let polling = poller::poll(api, self.app.intake(), config.telegram.poll_timeout_s);
-        self.poller = Some(tokio::task::spawn_local(polling));
-        tracing::info!("polling for updates");
-        Ok(())
+        Ok(Self { app, api, gate, store, watch, http, reception, grace, bot: bot.id, owner, claim })
     }
 
     /// Where the turns are kept.
@@ -231,20 +194,16 @@ impl Server {
         stop: impl Future<Output = ()>,
         stop_at_once: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
-        let poller = self.poller.take();
-        let abort = poller.as_ref().map(JoinHandle::abort_handle);
         let ended = tokio::select! {
             biased;
             () = self.app.lost() => Err(ServerError::Lost),
             ended = &mut self.claim => Err(ended.map_or(ServerError::Lost, |()| ServerError::Replaced)),
             () = self.api.revoked() => Err(ServerError::Telegram(TelegramError::Unauthorised("401".to_owned()))),
-            error = poll_ended(poller) => Err(error),
+            ended = &mut self.reception => Err(ended.map_or(ServerError::Lost, ServerError::Telegram)),
             () = stop => Ok(()),
         };
         self.gate.stop();
-        if let Some(abort) = abort {
-            abort.abort();
-        }
+        self.reception.abort();
         match &ended {
             Ok(()) => {
                 tracing::info!("stopping: running turns may end within {:?}", self.grace);
@@ -304,12 +263,53 @@ impl Server {
     }
 }
 
-/// The error that ended polling; never ready when there is no polling.
-async fn poll_ended(poller: Option<JoinHandle<Result<(), TelegramError>>>) -> ServerError {
-    let Some(poller) = poller else { return std::future::pending().await };
-    match poller.await {
-        Ok(Err(error)) => ServerError::Telegram(error),
-        Ok(Ok(())) | Err(_) => ServerError::Lost,
+/// What Telegram is to be told of the webhook; none when that is left to somebody else.
+fn webhook(config: &Config, secret: &str, address: &str) -> Option<Webhook> {
+    let base = address.trim().trim_end_matches('/').trim_end_matches(WEBHOOK_PATH);
+    (!base.is_empty()).then(|| Webhook {
+        url: format!("{base}{WEBHOOK_PATH}"),
+        secret_token: secret.to_owned(),
+        allowed_updates: ALLOWED_UPDATES.to_vec(),
+        max_connections: config.telegram.max_connections,
+    })
+}
+
+async fn by_webhook(api: BotApiClient, webhook: Option<Webhook>) -> TelegramError {
+    show_menu(&api).await;
+    match webhook {
+        None => tracing::warn!("TELEGRAM_WEBHOOK_URL is not set: setWebhook is left to you"),
+        Some(webhook) => {
+            let set =
+                until_reached("set the webhook", || api.set_webhook(&webhook), TelegramError::is_passing);
+            if let Err(error) = set.await {
+                return error;
+            }
+            tracing::info!("telegram sends updates to {}", webhook.url);
+        }
+    }
+    std::future::pending().await
+}
+
+async fn by_polling(
+    api: BotApiClient,
+    remove_webhook: bool,
+    intake: Arc<dyn Intake>,
+    wait_s: u32,
+) -> TelegramError {
+    show_menu(&api).await;
+    if remove_webhook {
+        let removed = until_reached("remove the webhook", || api.delete_webhook(), TelegramError::is_passing);
+        if let Err(error) = removed.await {
+            return error;
+        }
+    }
+    tracing::info!("polling for updates");
+    poller::poll(api, intake, wait_s).await
+}
+
+async fn show_menu(api: &BotApiClient) {
+    if let Err(error) = api.set_my_commands(&commands::MENU).await {
+        tracing::warn!("the menu of commands can't be set: {error}");
     }
 }
 

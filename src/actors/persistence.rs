@@ -219,18 +219,31 @@ impl Persistence {
         };
         // What is done at once needs no task.
         match (&mut written).now_or_never() {
-            Some(result) => self.written(key, result, ctx),
+            Some(result) => {
+                let is_note = matches!(write, Write::Note(_));
+                self.written(key, result, !is_note, ctx);
+            }
             None => drop(afterwards(ctx, async move { Written { key, result: written.await } })),
         }
     }
 
-    fn written(&mut self, key: ChatKey, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
+    /// The first of a conversation's writes is over, which shows how commits fare unless it needed none.
+    fn written(
+        &mut self,
+        key: ChatKey,
+        result: Result<(), StoreError>,
+        shows_commits: bool,
+        ctx: &mut Context<Self>,
+    ) {
         let Some((turn, write)) = self.owed.get_mut(&key).and_then(Owed::done) else { return };
-        if let Err(error) = result {
-            tracing::error!(%turn, "a write was given up: {error}");
+        match result {
+            Err(error) => tracing::error!(%turn, "a write was given up: {error}"),
+            Ok(()) if shows_commits => {
+                self.store_is_late = false;
+                self.last_taken = Instant::now();
+            }
+            Ok(()) => {}
         }
-        self.store_is_late = false;
-        self.last_taken = Instant::now();
         failpoint::reach_if(matches!(write, Write::Answer(_)), "after_answer_saved");
         failpoint::reach_if(matches!(write, Write::Outcome(_)), "after_outcome_saved");
         match write {
@@ -346,7 +359,7 @@ impl Handler<Written> for Persistence {
     type Result = ();
 
     fn handle(&mut self, Written { key, result }: Written, ctx: &mut Context<Self>) {
-        self.written(key, result, ctx);
+        self.written(key, result, true, ctx);
     }
 }
 

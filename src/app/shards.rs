@@ -97,6 +97,8 @@ impl Thread {
                 // away.
                 let _stopped = select(work, stopped).await;
             });
+            // Dropped, it would wait for whoever resolves a name, which may take minutes.
+            runtime.shutdown_background();
             Ok(())
         })?;
         Ok(Self { stop: Some(stop), handle: Some(handle) })

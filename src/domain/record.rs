@@ -318,6 +318,7 @@ impl StoredTurn {
 /// What of a turn stands in the chat: on record as it changes, so that after a kill exactly the rest
 /// is sent and nothing is left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ledger {
     /// The sends of the answer.
     pub delivery: Vec<Part>,

@@ -24,7 +24,7 @@ struct Shelf {
 }
 
 impl MemoryStore {
-    /// From now on every call fails with [`StoreError::Away`], or works again.
+    /// From now on every call but a note fails with [`StoreError::Away`], or works again.
     pub fn set_away(&self, away: bool) {
         self.shelf().away = away;
     }
@@ -118,6 +118,11 @@ impl Store for MemoryStore {
             found(shelf, id)?.set_ledger(ledger);
             Ok(())
         })
+    }
+
+    fn note_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+        // As in the embedded store, a note is no commit.
+        Box::pin(ready(found(&mut self.shelf(), id).map(|turn| turn.set_ledger(ledger))))
     }
 
     fn save_messages(&self, id: TurnId, messages: Vec<ChatMessage>) -> Stored<()> {

@@ -207,3 +207,20 @@ pub async fn owed_turns_that_cant_be_read_end_the_process(mut house: House) {
     let log = house.bot().log();
     assert!(log.contains("the unfinished turns can't be read") && log.contains("usage"), "{log}");
 }
+
+#[tokio::test]
+async fn sigterm_before_telegram_knows_the_webhook_is_orderly_too() {
+    let mut house = House::build(Kind::WebhookSqlite).await.expect("an embedded store");
+    house.sandbox.world().fault(Fault::on("setWebhook", Trouble::Unreachable).times(1000));
+    house.begin_with(&[]);
+    assert!(house.bot().logs("could not set the webhook").await);
+    house.open_store().await;
+    // It knows of the webhook from a start before.
+    let id = TurnId { bot: BOT, update: 900 };
+    let body = update(id.update, 5, "#first=600 #say=to the last word").to_string();
+    assert_eq!(house.post(body, Some(WEBHOOK_SECRET)).await.expect("an answer"), 200);
+    house.recorded(id).await;
+    assert_eq!(house.terminate().await, Some(0));
+    assert!(house.bot().log().contains("nothing is owed"), "{}", house.bot().log());
+    assert_eq!(house.told(5), ["to the last word"]);
+}

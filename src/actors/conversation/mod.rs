@@ -397,8 +397,9 @@ impl Handler<AbandonTurn> for Conversation {
     fn handle(&mut self, abandon: AbandonTurn, _: &mut Context<Self>) {
         let AbandonTurn { mut turn, reason, notice } = abandon;
         // What was shown of an answer that is not complete stays, and the notice says why.
-        turn.delivery.clear();
+        let delivery = std::mem::take(&mut turn.delivery);
         self.take_over(&mut turn);
+        turn.delivery = delivery;
         self.end_aside(&turn, State::Failed, Some(reason), notice);
     }
 }

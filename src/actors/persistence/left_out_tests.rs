@@ -28,9 +28,9 @@ fn ledger(parts: usize) -> Ledger {
     Ledger { delivery: (1..=parts).map(part).collect(), ..Ledger::default() }
 }
 
-async fn on_record(store: &MemoryStore) {
+async fn on_record(store: &MemoryStore, id: TurnId) {
     let new = NewTurn {
-        id: TURN,
+        id,
         key: KEY,
         user: User::default(),
         message_id: 1,
@@ -70,7 +70,7 @@ fn attempt(parts: usize) -> SaveDelivery {
 fn parts_on_record(between: Duration) -> (usize, usize) {
     let recorded = in_paused_time(async {
         let store = MemoryStore::default();
-        on_record(&store).await;
+        on_record(&store, TURN).await;
         let persistence = persistence(&store);
         persistence.send(save(1)).await.unwrap();
         sleep(between).await;
@@ -90,4 +90,25 @@ fn an_attempt_that_adds_nothing_is_not_written_when_all_before_it_is() {
 #[test]
 fn an_attempt_takes_with_it_what_waits() {
     assert_eq!(parts_on_record(Duration::ZERO), (2, 1));
+}
+
+#[test]
+fn notes_do_not_keep_a_part_waiting_for_a_store_that_takes_no_commits() {
+    let waited = in_paused_time(async {
+        let store = MemoryStore::default();
+        let streaming = TurnId { update: 2, ..TURN };
+        for id in [TURN, streaming] {
+            on_record(&store, id).await;
+        }
+        let persistence = persistence(&store);
+        store.set_away(true);
+        persistence.send(SaveDelivery { may_be_left_out: false, ..attempt(1) }).await.unwrap();
+        for _ in 0..10 {
+            sleep(Duration::from_millis(500)).await;
+            let note = SaveDelivery { turn: streaming, is_answered: false, ..save(1) };
+            persistence.send(SaveDelivery { key: ChatKey { chat: 43, ..KEY }, ..note }).await.unwrap();
+        }
+    });
+    let sent = waited.flow.iter().find(|line| line.to_string().contains("ledger of turn 77:1"));
+    assert_eq!(sent.map(|line| line.at_ms), Some(3_000));
 }

@@ -120,12 +120,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text that stands for the original from `start` to `end`, which is at least as long.
+    /// A text that stands for the original from `start` to `end`, which has at least as many characters: each
+    /// ends where another of them does.
     fn spread(&mut self, text: &str, start: usize, end: usize, style: Style) {
         let count = text.chars().count().max(1);
-        let length = end.saturating_sub(start);
+        let original = self.shielded.original().get(start..end).unwrap_or_default();
+        let ends: Vec<usize> = original.char_indices().map(|(at, c)| start + at + c.len_utf8()).collect();
         for (position, ch) in text.chars().enumerate() {
-            let end = start + (position + 1).saturating_mul(length) / count;
+            let nth = (position + 1) * ends.len() / count;
+            let end = ends.get(nth.saturating_sub(1)).map_or(start, |end| *end);
             self.inks.push(Ink { ch, style, end });
         }
     }

@@ -166,6 +166,14 @@ fn check_resumed(
     }
 }
 
+#[test]
+fn a_told_address_is_cut_between_its_characters() {
+    let text = "See [the page](日本語の長い住所\u{2028}です) and ![](図\u{3000}の名前) then.";
+    for limit in 1..60 {
+        check_all(text, &[limit], &[3], Boundary::Natural);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 

@@ -99,6 +99,11 @@ impl<'a> Shielded<'a> {
         self.prepared.push_str(text);
     }
 
+    /// What was prepared.
+    pub fn original(&self) -> &'a str {
+        self.original
+    }
+
     /// The original's stretches behind a stretch of the prepared text, with their places.
     pub fn originals(&self, start: usize, end: usize) -> impl Iterator<Item = (usize, &'a str)> {
         let first = self.stretches.partition_point(|stretch| stretch.prepared + stretch.length <= start);

@@ -21,11 +21,8 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 const HELD_AT_LEAST: Duration = Duration::from_millis(500);
 
 /// Polls for ever: asks for updates, hands them in, and moves on only past those whose verdict is
-/// final. Ends only with an error that no waiting mends.
-///
-/// # Errors
-/// [`TelegramError::Unauthorised`].
-pub async fn poll(api: BotApiClient, intake: Arc<dyn Intake>, wait_s: u32) -> Result<(), TelegramError> {
+/// final. Ends only with an error that no waiting mends: [`TelegramError::Unauthorised`].
+pub async fn poll(api: BotApiClient, intake: Arc<dyn Intake>, wait_s: u32) -> TelegramError {
     let mut offset = 0;
     let mut waits = waits();
     loop {
@@ -41,7 +38,7 @@ pub async fn poll(api: BotApiClient, intake: Arc<dyn Intake>, wait_s: u32) -> Re
                     tokio::time::sleep(AFTER_REFUSAL).await;
                 }
             }
-            Err(error @ TelegramError::Unauthorised(_)) => return Err(error),
+            Err(error @ TelegramError::Unauthorised(_)) => return error,
             Err(error) => {
                 let wait = wait_after(&error, &mut waits);
                 tracing::warn!("polling failed, trying again in {wait:?}: {}", explain(&error));

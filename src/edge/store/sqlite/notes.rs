@@ -7,7 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -26,6 +26,9 @@ const FLUSHED_AFTER: Duration = Duration::from_secs(1);
 /// A file that has grown by so much is written anew, without what is of no use any more.
 const GROWTH_BYTES: u64 = 4 << 20;
 
+/// The file that is to take another's place.
+const NEW: &str = "ledgers.new";
+
 /// A handle of all bots' files.
 #[derive(Clone)]
 pub(super) struct Notes(Arc<Shared>);
@@ -33,7 +36,7 @@ pub(super) struct Notes(Arc<Shared>);
 struct Shared {
     directory: PathBuf,
     books: Mutex<HashMap<i64, Book>>,
-    /// To the thread that flushes.
+    /// To the thread that flushes and writes anew.
     written: Sender<()>,
 }
 
@@ -49,6 +52,15 @@ struct Book {
     is_dirty: bool,
 }
 
+/// What is of use of the first bytes of a bot's file, in a file of its own.
+struct Copied {
+    bot: i64,
+    original: Arc<File>,
+    /// So many bytes of the original are copied.
+    from_bytes: u64,
+    file: File,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Line {
     update: i64,
@@ -56,7 +68,7 @@ struct Line {
 }
 
 impl Notes {
-    /// Starts the thread that flushes. It ends when the last handle is gone.
+    /// Starts the thread that flushes and writes anew. It ends when the last handle is gone.
     pub(super) fn new(directory: &Path) -> Result<Self, StoreError> {
         let (written, flushes) = mpsc::channel();
         let shared = Shared { directory: directory.to_owned(), books: Mutex::default(), written };
@@ -64,8 +76,8 @@ impl Notes {
         let weak = Arc::downgrade(&notes.0);
         thread::Builder::new()
             .name("store-notes".to_owned())
-            .spawn(move || flush_all(&weak, &flushes))
-            .map_err(|error| StoreError::Away(format!("could not start its flushing thread: {error}")))?;
+            .spawn(move || look_after(&weak, &flushes))
+            .map_err(|error| StoreError::Away(format!("could not start its thread for ledgers: {error}")))?;
         Ok(notes)
     }
 
@@ -82,10 +94,7 @@ impl Notes {
             }
         };
         book.add(id.update, &line)?;
-        if !std::mem::replace(&mut book.is_dirty, true) {
-            // The thread lives as long as this.
-            let _told = self.0.written.send(());
-        }
+        self.0.is_dirty(book);
         Ok(())
     }
 
@@ -122,7 +131,9 @@ impl Notes {
         let mut books = self.0.books();
         if let Entry::Vacant(place) = books.entry(bot) {
             let mut book = Book::open(self.path(bot), owed.iter().map(|turn| turn.id.update).collect())?;
-            book.write_anew().map_err(|error| failed(&book.path, &error))?;
+            let lines = lines_of_use(&book.path, book.bytes, &book.needed);
+            let written = lines.and_then(|lines| book.take_place(write_new(&book.path, &lines)?, &[]));
+            written.map_err(|error| failed(&book.path, &error))?;
             place.insert(book);
         }
         Ok(())
@@ -130,7 +141,10 @@ impl Notes {
 
     /// The bot is not this process's any more.
     pub(super) fn release(&self, bot: i64) {
-        self.0.books().remove(&bot);
+        let book = self.0.books().remove(&bot);
+        if let Some(Err(error)) = book.filter(|book| book.is_dirty).map(|book| book.file.sync_data()) {
+            tracing::warn!("the disk did not take the ledgers of bot {bot}: {error}");
+        }
     }
 
     fn path(&self, bot: i64) -> PathBuf {
@@ -142,6 +156,71 @@ impl Shared {
     fn books(&self) -> MutexGuard<'_, HashMap<i64, Book>> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn is_dirty(&self, book: &mut Book) {
+        if !std::mem::replace(&mut book.is_dirty, true) {
+            // The thread lives as long as this.
+            let _told = self.written.send(());
+        }
+    }
+
+    /// Has the disk take what was noted.
+    fn flush(&self) {
+        let dirty: Vec<_> = {
+            let mut books = self.books();
+            let dirty = books.iter_mut().filter_map(|(bot, book)| {
+                std::mem::take(&mut book.is_dirty).then(|| (*bot, book.file.clone()))
+            });
+            dirty.collect()
+        };
+        for (bot, file) in dirty {
+            if let Err(error) = file.sync_data() {
+                tracing::warn!("the disk did not take the ledgers of bot {bot}, trying again: {error}");
+                if let Some(book) = self.books().get_mut(&bot) {
+                    self.is_dirty(book);
+                }
+            }
+        }
+    }
+
+    /// Writes anew what has grown. Notes wait only while what came meanwhile is added.
+    fn tidy(&self) {
+        let full = |(bot, book): (&i64, &Book)| (book.bytes > book.full_at_bytes).then_some(*bot);
+        let bots: Vec<_> = self.books().iter().filter_map(full).collect();
+        for bot in bots {
+            let Err(error) = self.copy(bot).and_then(|copied| self.put_in_place(copied)) else { continue };
+            tracing::debug!("the ledgers of bot {bot} can't be written anew and go on growing: {error}");
+            if let Some(book) = self.books().get_mut(&bot) {
+                book.full_at_bytes = book.bytes + GROWTH_BYTES;
+            }
+        }
+    }
+
+    fn copy(&self, bot: i64) -> io::Result<Copied> {
+        let (original, path, from_bytes, needed) = {
+            let books = self.books();
+            let book = books.get(&bot).ok_or_else(gone)?;
+            (book.file.clone(), book.path.clone(), book.bytes, book.needed.clone())
+        };
+        let file = write_new(&path, &lines_of_use(&path, from_bytes, &needed)?)?;
+        Ok(Copied { bot, original, from_bytes, file })
+    }
+
+    fn put_in_place(&self, Copied { bot, original, from_bytes, file }: Copied) -> io::Result<()> {
+        let mut books = self.books();
+        let book = books.get_mut(&bot).filter(|book| Arc::ptr_eq(&book.file, &original)).ok_or_else(gone)?;
+        let mut since = File::open(&book.path)?;
+        since.seek(SeekFrom::Start(from_bytes))?;
+        let mut lines = Vec::new();
+        since.read_to_end(&mut lines)?;
+        book.take_place(file, &lines)?;
+        self.is_dirty(book);
+        Ok(())
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the bot is not this process's any more")
 }
 
 impl Book {
@@ -156,34 +235,41 @@ impl Book {
         self.file.as_ref().write_all(line).map_err(|error| failed(&self.path, &error))?;
         self.needed.insert(update);
         self.bytes += line.len() as u64;
-        if self.bytes > self.full_at_bytes
-            && let Err(error) = self.write_anew()
-        {
-            tracing::debug!("'{}' can't be written anew and goes on growing: {error}", self.path.display());
-            self.full_at_bytes = self.bytes + GROWTH_BYTES;
-        }
         Ok(())
     }
 
-    /// Writes the last line of each turn that is needed into a new file, which takes the place of the old one.
-    fn write_anew(&mut self) -> io::Result<()> {
-        let mut lines = Vec::new();
-        let mut last = last_lines(&self.path)?;
-        last.retain(|update, _| self.needed.contains(update));
-        self.needed.retain(|update| last.contains_key(update));
-        for (update, ledger) in last {
-            lines.extend(line(&Line { update, ledger }).map_err(io::Error::other)?);
-        }
-        let new = self.path.with_extension("ledgers.new");
-        let mut file = File::create(&new)?;
-        file.write_all(&lines)?;
-        fs::rename(&new, &self.path)?;
+    /// A new file, with these lines added, takes the place of the old one.
+    fn take_place(&mut self, mut new: File, lines: &[u8]) -> io::Result<()> {
+        new.write_all(lines)?;
+        fs::rename(self.path.with_extension(NEW), &self.path)?;
         // This very file: one that could not be opened again would take no more notes.
-        self.file = Arc::new(file);
-        self.bytes = lines.len() as u64;
+        self.bytes = new.metadata()?.len();
+        self.file = Arc::new(new);
         self.full_at_bytes = self.bytes + GROWTH_BYTES;
         Ok(())
     }
+}
+
+/// The last lines of the turns that are needed, of a file's first bytes.
+fn lines_of_use(path: &Path, bytes: u64, needed: &HashSet<i64>) -> io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for (update, ledger) in last_lines(path, bytes)? {
+        if needed.contains(&update) {
+            lines.extend(line(&Line { update, ledger }).map_err(io::Error::other)?);
+        }
+    }
+    Ok(lines)
+}
+
+/// A file that is to take the place of that at `path`. Its lines are on the disk, as most of those are that it
+/// takes the place of.
+fn write_new(path: &Path, lines: &[u8]) -> io::Result<File> {
+    let mut file = append(&path.with_extension(NEW))?;
+    // One may have been left behind.
+    file.set_len(0)?;
+    file.write_all(lines)?;
+    file.sync_data()?;
+    Ok(file)
 }
 
 /// A line begins with its break: one that was torn before it does not spoil it.
@@ -199,18 +285,25 @@ fn append(path: &Path) -> io::Result<File> {
 }
 
 fn read(path: &Path) -> Result<HashMap<i64, Ledger>, StoreError> {
-    last_lines(path).map_err(|error| failed(path, &error))
+    last_lines(path, u64::MAX).map_err(|error| failed(path, &error))
 }
 
-/// The last ledger of each turn. A line that is torn was never answered for.
-fn last_lines(path: &Path) -> io::Result<HashMap<i64, Ledger>> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        read => read?,
-    };
-    let lines =
-        bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Line>(line).ok());
-    Ok(lines.map(|line| (line.update, line.ledger)).collect())
+/// The last ledger of each turn, in a file's first bytes. A line that is torn was never answered for.
+fn last_lines(path: &Path, first_bytes: u64) -> io::Result<HashMap<i64, Ledger>> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        file => _ = file?.take(first_bytes).read_to_end(&mut bytes)?,
+    }
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut last = HashMap::new();
+    for line in lines {
+        match serde_json::from_slice::<Line>(line) {
+            Ok(Line { update, ledger }) => _ = last.insert(update, ledger),
+            Err(error) => tracing::warn!("a line of '{}' can't be read: {error}", path.display()),
+        }
+    }
+    Ok(last)
 }
 
 fn failed(path: &Path, error: &io::Error) -> StoreError {
@@ -224,23 +317,12 @@ fn failed(path: &Path, error: &io::Error) -> StoreError {
     clippy::disallowed_methods,
     reason = "the thread waits in real time, also where a runtime's is paused"
 )]
-fn flush_all(shared: &Weak<Shared>, written: &Receiver<()>) {
+fn look_after(shared: &Weak<Shared>, written: &Receiver<()>) {
     while written.recv().is_ok() {
         thread::sleep(FLUSHED_AFTER);
         let Some(shared) = shared.upgrade() else { return };
-        let dirty: Vec<_> = {
-            let mut books = shared.books();
-            let dirty = books.values_mut().filter_map(|book| {
-                std::mem::take(&mut book.is_dirty).then(|| (book.file.clone(), book.path.clone()))
-            });
-            dirty.collect()
-        };
-        drop(shared);
-        for (file, path) in dirty {
-            if let Err(error) = file.sync_data() {
-                tracing::warn!("the disk did not take '{}': {error}", path.display());
-            }
-        }
+        shared.flush();
+        shared.tidy();
     }
 }
 
@@ -302,18 +384,49 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let notes = Notes::new(directory.path()).unwrap();
         let path = directory.path().join("bot-77.ledgers");
-        for number in 0..200_000 {
+        let bytes = || fs::metadata(&path).unwrap().len();
+        for number in 0..60_000 {
             notes.note(id(1 + number % 2), ledger(number)).unwrap();
         }
-        assert!(fs::metadata(&path).unwrap().len() <= GROWTH_BYTES + 1_000);
-        assert_eq!(found(&notes)[..2], [vec![199_998], vec![199_999]]);
-        notes.is_over(id(2));
+        assert!(bytes() > GROWTH_BYTES);
+        let copied = notes.0.copy(BOT).unwrap();
+        notes.note(id(1), ledger(70_000)).unwrap();
+        notes.0.put_in_place(copied).unwrap();
+        assert!(bytes() < 1_000);
+        assert_eq!(found(&notes)[..2], [vec![70_000], vec![59_999]], "what came meanwhile is kept");
+        let copied = notes.0.copy(BOT).unwrap();
+        notes.0.put_in_place(copied).unwrap();
+        let late = notes.0.copy(BOT).unwrap();
+        notes.release(BOT);
+        assert!(notes.0.put_in_place(late).is_err(), "it is another's now");
+
         let next = Notes::new(directory.path()).unwrap();
         next.take_over(BOT, &[owed(1, State::Accepted)]).unwrap();
-        assert!(fs::metadata(&path).unwrap().len() < 1_000);
-        assert_eq!(found(&next)[..2], [vec![199_998], vec![]]);
+        assert_eq!(found(&next)[..2], [vec![70_000], vec![]]);
         next.note(id(2), ledger(5)).unwrap();
         next.take_over(BOT, &[]).unwrap();
-        assert_eq!(found(&next)[..2], [vec![199_998], vec![5]], "it has been taken over");
+        assert_eq!(found(&next)[..2], [vec![70_000], vec![5]], "it has been taken over");
+        next.is_over(id(1));
+        let copied = next.0.copy(BOT).unwrap();
+        next.0.put_in_place(copied).unwrap();
+        assert_eq!(found(&next)[..2], [vec![], vec![5]]);
+    }
+
+    #[test]
+    fn a_file_that_has_grown_is_written_anew_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let notes = Notes::new(directory.path()).unwrap();
+        let file = || notes.0.books().get(&BOT).unwrap().file.clone();
+        notes.note(id(1), ledger(1)).unwrap();
+        let first = file();
+        notes.0.tidy();
+        assert!(Arc::ptr_eq(&first, &file()), "it is small");
+        notes.0.books().get_mut(&BOT).unwrap().full_at_bytes = 0;
+        notes.0.tidy();
+        assert!(!Arc::ptr_eq(&first, &file()));
+        let second = file();
+        notes.0.tidy();
+        assert!(Arc::ptr_eq(&second, &file()));
+        assert_eq!(found(&notes)[0], [1]);
     }
 }
