@@ -138,13 +138,14 @@ impl AnswerCutter {
             Kind::Plain(cutter) => cutter.peek(),
             Kind::Markdown(cutter) => cutter.peek().into(),
         };
-        let is_full =
-            chunk.text.encode_utf16().count() > FULL_UTF16 || chunk.entities.len() > MESSAGE_ENTITIES;
-        if complete || is_full {
-            let chunk = self.cut(complete, MESSAGE_UTF16)?;
-            return Some(Frame { chunk, closes: true });
+        let utf16 = chunk.text.encode_utf16().count();
+        let is_full = utf16 > FULL_UTF16 || chunk.entities.len() > MESSAGE_ENTITIES;
+        let closed = if complete || is_full { self.cut(complete, MESSAGE_UTF16) } else { None };
+        if complete || closed.is_some() {
+            return closed.map(|chunk| Frame { chunk, closes: true });
         }
-        (!chunk.text.is_empty()).then_some(Frame { chunk, closes: false })
+        // A send may be as long as a message: there is no cut before there is more than that.
+        (utf16 > 0 && utf16 <= MESSAGE_UTF16).then_some(Frame { chunk, closes: false })
     }
 
     /// Takes the last cut back: it was not sent, and the next may carry more.
@@ -223,6 +224,18 @@ mod tests {
             }
         }
         assert_eq!((closed.len(), urls(&closed)), (2, 60));
+    }
+
+    #[test]
+    fn a_message_grows_until_it_is_cut_however_long_a_send_may_be() {
+        for format in [Format::Markdown, Format::Plain] {
+            let mut cutter = AnswerCutter::new(format, Boundary::Natural, MESSAGE_UTF16);
+            cutter.push(&"word ".repeat(760));
+            let frame = cutter.grow(false).expect("3,799 characters");
+            assert!(!frame.closes && frame.chunk.text.len() > FULL_UTF16, "{format:?}");
+            cutter.push(&"word ".repeat(100));
+            assert!(cutter.grow(false).expect("more than a message").closes, "{format:?}");
+        }
     }
 
     proptest! {

@@ -76,7 +76,7 @@ impl Line {
     pub fn take_over(&mut self, turn: TurnId, status: Vec<i64>, growing: Option<i64>) {
         let on_screen = self.on_screen(turn);
         on_screen.status.extend(status);
-        on_screen.growing = growing.map(|message_id| (1, message_id, Rendered::default()));
+        on_screen.growing = growing.map(|message_id| (1, message_id));
     }
 
     /// Puts a job back that can't be done now: its chat must wait. Text comes before clearing away,
@@ -119,7 +119,8 @@ impl Line {
         let tasks = keep.into_iter().chain(notice.map(Task::Notice)).chain([Task::Clear, Task::Close]);
         // Not behind what only says that other questions wait.
         let waits = |job: &Job| job.turn != turn && job.task.bridges_the_wait();
-        let place = self.jobs.iter().position(waits).unwrap_or(self.jobs.len());
+        let own = self.jobs.iter().rposition(|job| job.turn == turn).map_or(0, |last| last + 1);
+        let place = self.jobs.iter().position(waits).unwrap_or(self.jobs.len()).max(own);
         for (offset, task) in tasks.enumerate() {
             self.jobs.insert(place + offset, Job::new(turn, task));
         }
@@ -179,9 +180,9 @@ impl Line {
             Task::Deliver { part, frame } => {
                 on_screen.draft = None;
                 let before = on_screen.growing.take().filter(|(growing, ..)| growing == part);
-                let message_id = message_id.or(before.map(|(_, message_id, _)| message_id));
+                let message_id = message_id.or(before.map(|(_, message_id)| message_id));
                 if let Some(id) = message_id.filter(|_| !frame.closes) {
-                    on_screen.growing = Some((*part, id, rendered(&frame.chunk)));
+                    on_screen.growing = Some((*part, id));
                 }
                 if *part == 1 || !on_screen.status.is_empty() {
                     self.jobs.push_front(Job::new(job.turn, Task::Clear));
@@ -199,23 +200,18 @@ impl Line {
     }
 
     /// Telegram refused a part for now and did not show it: it is cut anew when the chat may have
-    /// it, and then carries what has come meanwhile. Any other job is put back as it is. Returns
-    /// whether the part is to be taken back.
+    /// it, and then carries what has come meanwhile; but not one that it may have, which is to be the same.
+    /// Any other job is put back as it is. Returns whether the part is to be taken back.
     pub fn held_back(&mut self, job: Job) -> bool {
         let is_part = matches!(job.task, Task::Deliver { .. });
-        if is_part && self.on_screen(job.turn).discarded {
-            if self.is_worth_repeating(&job) {
-                self.put_back(job, 0);
-            }
-            return false;
-        }
-        if is_part {
+        let is_cut_anew = is_part && !job.unsure && !self.on_screen(job.turn).discarded;
+        if is_cut_anew {
             self.jobs.retain(|other| other.turn != job.turn || other.task != Task::Cut);
             self.jobs.push_front(Job { task: Task::Cut, recorded: false, ..job });
-        } else if self.is_worth_repeating(&job) {
+        } else if job.task == Task::Clear || self.is_worth_repeating(&job) {
             self.put_back(job, 0);
         }
-        is_part
+        is_cut_anew
     }
 
     /// Telegram did not answer: what was sent may be in the chat. A "✓" is not said again: nobody could
@@ -224,20 +220,19 @@ impl Line {
     /// else that must arrive.
     pub fn unanswered(&mut self, job: Job, uncertain: Uncertain, reason: &str) -> Option<Report> {
         match (&job.task, uncertain) {
-            (Task::Deliver { part, .. }, Uncertain::Note) if self.grows(job.turn, *part).is_none() => {
+            (Task::Deliver { part, .. }, Uncertain::Note) if !self.grows(job.turn, *part) => {
                 let mut report = self.succeeded(job, None)?;
                 report.part.uncertain = true;
                 Some(report)
             }
             (Task::Acknowledge, _) => None,
-            _ => self.failed(job, true, reason).map(Report::unsure),
+            _ => self.failed(Job { unsure: true, ..job }, true, reason).map(Report::unsure),
         }
     }
 
-    /// The message in which a part grows, and what stands in it.
-    pub fn grows(&mut self, turn: TurnId, part: u32) -> Option<(i64, Rendered)> {
-        let growing = self.on_screen(turn).growing.as_ref().filter(|(growing, ..)| *growing == part);
-        growing.map(|(_, message_id, message)| (*message_id, message.clone()))
+    /// Whether the part has a message in which it grows.
+    pub fn grows(&mut self, turn: TurnId, part: u32) -> bool {
+        self.on_screen(turn).growing.is_some_and(|(growing, _)| growing == part)
     }
 
     /// The message in which the turn's answer grew is gone: the next frame is a new message.
@@ -325,8 +320,8 @@ impl Line {
             }
             Task::Deliver { part, frame } => {
                 let message = rendered(&frame.chunk);
-                match on_screen.growing.as_ref().filter(|(growing, ..)| growing == part) {
-                    Some((_, message_id, _)) => Some(Call::Edit { message_id: *message_id, message }),
+                match on_screen.growing.filter(|(growing, _)| growing == part) {
+                    Some((_, message_id)) => Some(Call::Edit { message_id, message }),
                     None => Some(Call::Send(message)),
                 }
             }

@@ -194,7 +194,8 @@ pub struct Overall {
     /// For text, and for anything else: what only decorates or tidies up takes no place from text.
     budgets: [Budget; 2],
     penalty: Penalty,
-    recent: VecDeque<(i64, i64)>,
+    /// When chats were penalised, which, and until when.
+    recent: VecDeque<(i64, i64, i64)>,
 }
 
 impl Overall {
@@ -230,14 +231,16 @@ impl Overall {
     }
 
     /// Telegram answered 429 to a call in `chat`. Nothing goes there inside the window; when many
-    /// chats are penalised at once it is the bot that called too often, and nothing goes anywhere.
+    /// chats are penalised at once it is the bot that called too often, and nothing goes anywhere in the window
+    /// that they have in common.
     pub fn penalise(&mut self, pace: &mut ChatPace, chat: i64, retry_after_ms: u64, now_ms: i64) {
         pace.penalise(&self.rates, retry_after_ms, now_ms);
-        self.recent.retain(|(at, other)| now_ms - at <= TOGETHER_MS && *other != chat);
-        self.recent.push_back((now_ms, chat));
+        self.recent.retain(|(at, other, _)| now_ms - at <= TOGETHER_MS && *other != chat);
+        self.recent.push_back((now_ms, chat, pace.penalty.closed_until_ms));
         if self.recent.len() >= MANY_CHATS {
             self.penalty.slow_down(&self.rates, now_ms);
-            self.penalty.close(pace.penalty.closed_until_ms);
+            let common = self.recent.iter().map(|(_, _, until)| *until).min();
+            self.penalty.close(common.unwrap_or(now_ms));
             self.recent.clear();
         }
     }
@@ -313,6 +316,16 @@ mod tests {
         assert_eq!(overall.ask(&mut other, false, Class::Text, 100), Grant::Now);
         overall.penalise(&mut ChatPace::default(), 3, 5_000, 100);
         assert_eq!(overall.ask(&mut other, false, Class::Text, 100), Grant::In(5_000));
+    }
+
+    #[test]
+    fn a_chats_own_long_window_is_not_that_of_the_whole_bot() {
+        let mut overall = Overall::new(RATES);
+        for (chat, window_ms) in [(0, 3_000), (1, 3_600_000), (2, 4_000), (3, 3_600_000)] {
+            overall.penalise(&mut ChatPace::default(), chat, window_ms, 100);
+        }
+        let mut other = ChatPace::default();
+        assert_eq!(overall.ask(&mut other, false, Class::Text, 100), Grant::In(3_000));
     }
 
     #[test]

@@ -203,10 +203,11 @@ impl Outbox {
     }
 
     fn failed(&mut self, mut job: Job, error: &TelegramError, ctx: &mut Context<Self>) -> Option<Report> {
-        if job.recorded && error.was_not_done() {
+        if job.recorded && !job.unsure && error.was_not_done() {
             job.recorded = false;
             self.ports.attempt_failed.tell_if_there(AttemptFailed { turn: job.turn });
         }
+        let is_part = matches!(job.task, Task::Deliver { .. });
         match error {
             TelegramError::Migrated(chat) => {
                 self.to.chat = *chat;
@@ -232,7 +233,8 @@ impl Outbox {
                 if job.task != Task::Clear || !self.line.has_text_first() {
                     self.wait(wait, ctx);
                 }
-                if self.line.is_draft(&job) {
+                let is_away = matches!(error, TelegramError::Unreachable(_));
+                if self.line.is_draft(&job) || job.task == Task::Clear && is_away {
                     self.hold_back(job);
                     return None;
                 }
@@ -243,6 +245,12 @@ impl Outbox {
                     _ => self.line.failed(job, true, &error.to_string()),
                 }
             }
+            // Not for how it looks: the new message keeps that.
+            TelegramError::Refused(text)
+                if is_part && is_about_the_message(text) && self.line.lost_message(job.turn) =>
+            {
+                self.line.failed(job, true, text)
+            }
             TelegramError::Refused(_) => {
                 let Some(job) = self.line.without_entities(job) else {
                     tracing::warn!(chat = %self.to, "sent once more as plain text: {error}");
@@ -252,7 +260,7 @@ impl Outbox {
                     self.without_drafts(job, error);
                     return None;
                 }
-                if matches!(job.task, Task::Deliver { .. }) && self.line.lost_message(job.turn) {
+                if is_part && self.line.lost_message(job.turn) {
                     return self.line.failed(job, true, &error.to_string());
                 }
                 self.given_up(job, error)
@@ -289,6 +297,13 @@ impl Outbox {
         let chat_closed = matches!(error, TelegramError::ChatClosed(_));
         report.map(|report| Report { chat_closed, ..report })
     }
+}
+
+/// Whether an edit was refused because there is no message to edit (any more).
+fn is_about_the_message(refusal: &str) -> bool {
+    ["message to edit not found", "MESSAGE_ID_INVALID", "message can't be edited"]
+        .iter()
+        .any(|words| refusal.contains(words))
 }
 
 impl Actor for Outbox {

@@ -41,9 +41,7 @@ impl Line {
     pub fn is_draft(&mut self, job: &Job) -> bool {
         match &job.task {
             Task::Think { .. } | Task::RefreshDraft => self.drafts,
-            Task::Deliver { part, frame } => {
-                self.drafts && !frame.closes && self.grows(job.turn, *part).is_none()
-            }
+            Task::Deliver { part, frame } => self.drafts && !frame.closes && !self.grows(job.turn, *part),
             _ => false,
         }
     }

@@ -44,6 +44,8 @@ pub struct Job {
     pub waited_ms: u64,
     /// That it is about to be sent is on record.
     pub recorded: bool,
+    /// Telegram has not answered a call for it: the chat may have it.
+    pub unsure: bool,
 }
 
 /// A wait of more than that is no pacing but scarcity: a penalty, or a group's slow rhythm.
@@ -51,13 +53,12 @@ const LONG_WAIT_MS: u64 = 2_000;
 
 impl Job {
     pub(super) fn new(turn: TurnId, task: Task) -> Self {
-        Self { turn, task, attempts: 0, waited_ms: 0, recorded: false }
+        Self { turn, task, attempts: 0, waited_ms: 0, recorded: false, unsure: false }
     }
 
-    /// Whether it is a part of which nobody knows whether the chat has it: a call that surely failed is
-    /// taken off the record.
+    /// Whether it is a part on record of which nobody knows whether the chat has it.
     pub(super) fn is_unanswered(&self) -> bool {
-        matches!(self.task, Task::Deliver { .. }) && self.recorded && self.attempts > 0
+        matches!(self.task, Task::Deliver { .. }) && self.recorded && self.unsure
     }
 
     /// Whether sends have become scarce for its chat: the part then carries all that is there.

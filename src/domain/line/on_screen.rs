@@ -2,7 +2,6 @@
 
 use crate::domain::cutting::Frame;
 use crate::domain::ids::TurnId;
-use crate::domain::markdown::Rendered;
 
 #[derive(Debug)]
 pub(super) struct OnScreen {
@@ -11,8 +10,8 @@ pub(super) struct OnScreen {
     pub status: Vec<i64>,
     /// The message that counts the seconds ([`BeatStyle::Edit`](super::BeatStyle::Edit)).
     pub counting: Option<i64>,
-    /// The part that grows, its message, and what stands in it.
-    pub growing: Option<(u32, i64, Rendered)>,
+    /// The part that grows, and its message.
+    pub growing: Option<(u32, i64)>,
     pub draft: Option<Draft>,
     /// Times that a draft has been shown.
     pub drafts_shown: u32,

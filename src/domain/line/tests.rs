@@ -94,6 +94,32 @@ fn closing_with_discard_drops_what_waits_and_tells_the_notice() {
 }
 
 #[test]
+fn a_part_that_the_chat_may_have_is_sent_again_as_it_was_and_told_of_when_it_is_not() {
+    let mut line = Line::new(BeatStyle::Message);
+    line.push(TURN, deliver(1, "one"));
+    let Some(Step::Call(part, first)) = line.next_step() else { panic!("a part") };
+    assert_eq!(line.unanswered(Job { recorded: true, ..part }, Uncertain::Repeat, "?"), None);
+    let Some(Step::Call(part, second)) = line.next_step() else { panic!("a part") };
+    assert_eq!(first, second);
+    assert!(!line.held_back(part), "it is not cut anew");
+    let Some(Step::Call(part, third)) = line.next_step() else { panic!("a part") };
+    assert_eq!(first, third);
+    assert_eq!(line.failed(part, true, "not connected"), None);
+    let report = line.close(TURN, None, true).expect("nobody knows whether the chat has it");
+    assert!(report.part.uncertain && !report.part.delivered);
+}
+
+#[test]
+fn the_notice_of_a_turn_comes_after_what_it_said_in_passing() {
+    let mut line = Line::new(BeatStyle::Message);
+    line.push(TurnId { update: 6, ..TURN }, Task::Acknowledge);
+    line.push(TURN, Task::Remark("again"));
+    line.close(TURN, Some("sorry".into()), true);
+    let said: Vec<_> = [1, 2, 3].map(|id| make(&mut line, id)).into();
+    assert_eq!(said, ["✓", "again", "sorry"].map(|text| Some(Call::Send(text.into()))));
+}
+
+#[test]
 fn a_part_that_telegram_holds_back_is_cut_anew_with_what_has_come_meanwhile() {
     let mut line = Line::new(BeatStyle::Message);
     line.push(TURN, deliver(1, "one"));

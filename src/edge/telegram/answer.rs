@@ -61,6 +61,7 @@ fn refusal<R>(status: StatusCode, envelope: Envelope<R>) -> TelegramError {
         401 => TelegramError::Unauthorised(text),
         403 => TelegramError::ChatClosed(text),
         409 => TelegramError::Conflict(text),
+        504 => TelegramError::Uncertain(text),
         500.. => TelegramError::Server(text),
         400 if text.contains("message thread not found") => TelegramError::TopicGone(text),
         _ if closes_chat(&text) => TelegramError::ChatClosed(text),
@@ -68,10 +69,17 @@ fn refusal<R>(status: StatusCode, envelope: Envelope<R>) -> TelegramError {
     }
 }
 
+/// Telegram gives every answer an envelope: this one is of a server that stands before it.
 fn no_envelope(status: StatusCode) -> TelegramError {
     let text = format!("status {status} without a readable body");
     match status.as_u16() {
         429 => TelegramError::RetryAfter(wait(1.0)),
+        // It did not pass the call on, and may do so later.
+        401 | 403 | 404 | 407 | 408 => TelegramError::Unreachable(format!(
+            "{text}; check TELEGRAM_API_URL, or see what stands before it"
+        )),
+        // It passed the call on.
+        502 | 504 => TelegramError::Uncertain(text),
         500.. => TelegramError::Server(text),
         400..=499 => TelegramError::Refused(text),
         _ => TelegramError::Uncertain(text),
@@ -184,13 +192,25 @@ mod tests {
             (
                 200,
                 r#"{"ok":false,"error_code":504,"description":"Gateway Timeout"}"#,
-                TelegramError::Server("Gateway Timeout".into()),
+                TelegramError::Uncertain("Gateway Timeout".into()),
+            ),
+            (
+                502,
+                r#"{"ok":false,"error_code":502,"description":"Bad Gateway"}"#,
+                TelegramError::Server("Bad Gateway".into()),
             ),
         ];
         for (status, body, expected) in cases {
             assert_eq!(error(status, body), expected, "{body}");
         }
-        assert!(matches!(error(502, "<html>"), TelegramError::Server(_)));
+        assert!(matches!(error(503, "<html>"), TelegramError::Server(_)));
+        for status in [502, 504] {
+            assert!(matches!(error(status, "<html>"), TelegramError::Uncertain(_)), "{status}");
+        }
+        for status in [401, 403, 404, 407, 408] {
+            assert!(matches!(error(status, "<html>"), TelegramError::Unreachable(_)), "{status}");
+        }
+        assert!(matches!(error(413, "<html>"), TelegramError::Refused(_)));
         assert!(matches!(error(200, "<html>"), TelegramError::Uncertain(_)));
         assert!(matches!(error(200, r#"{"ok":true}"#), TelegramError::Uncertain(_)));
         let nothing = read_answer::<serde::de::IgnoredAny>(StatusCode::OK, br#"{"ok":true,"result":null}"#);

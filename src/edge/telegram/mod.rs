@@ -27,7 +27,7 @@ pub enum TelegramError {
     /// The forum topic does not exist any more.
     #[error("the topic is gone: {0}")]
     TopicGone(String),
-    /// 401 or 404 for every method: the token is wrong or was revoked.
+    /// 401, and for `getMe` 404: the token is wrong or was revoked.
     #[error("telegram does not know the bot's token ({0}); check TELEGRAM_BOT_TOKEN")]
     Unauthorised(String),
     /// 409: a webhook is set, or another process polls.
@@ -42,7 +42,7 @@ pub enum TelegramError {
     /// The request was sent, the answer did not come or was no answer: it may have been done.
     #[error("telegram did not answer: {0}")]
     Uncertain(String),
-    /// 5xx: Telegram has trouble of its own.
+    /// 5xx but a gateway's: Telegram has trouble of its own.
     #[error("telegram has trouble: {0}")]
     Server(String),
 }
