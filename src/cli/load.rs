@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::Failed;
+use crate::edge::store::sqlite;
 use crate::load::bot::Program;
 use crate::load::distribution::Distribution;
 use crate::load::pin::pin;
 use crate::load::profile::{Profile, set_fault};
 use crate::load::report::{Report, page, table};
 use crate::load::run::{Options, Tested, run};
-use told::{chats_in, peer_of, read_baseline, say, webhook_of, write};
+use told::{chats_in, look_whether_writable, peer_of, read_baseline, say, webhook_of, write};
 
 /// Let many simulated people talk with a bot, measure it, and judge every word.
 ///
@@ -205,14 +206,23 @@ impl Load {
     async fn measure(self, config: Option<PathBuf>) -> Result<(), LoadError> {
         let baseline = self.baseline.as_deref().map(read_baseline).transpose().map_err(LoadError::Usage)?;
         let options = self.options(config).map_err(LoadError::Usage)?;
+        for file in self.json.iter().chain(&self.report).filter(|file| *file != Path::new("-")) {
+            look_whether_writable(file).map_err(LoadError::Usage)?;
+        }
         let report = run(options).await.map_err(LoadError::Broken)?;
         self.tell(&report, baseline.as_ref()).map_err(LoadError::Broken)?;
+        if report.interrupted && report.counts.turns == 0 {
+            return Err(LoadError::Broken("it was ended before a question was answered".to_owned()));
+        }
         if report.is_clean() { Ok(()) } else { Err(LoadError::Wrong(report.violations.count)) }
     }
 
     fn options(&self, config: Option<PathBuf>) -> Result<Options, String> {
         let (mut profile, first_chat) = self.profile()?;
         profile.check()?;
+        if let Some(folder) = self.store.as_ref().filter(|folder| !folder.join(sqlite::FILE).is_file()) {
+            return Err(format!("there is no embedded store in {}: see --store", folder.display()));
+        }
         let cores = if self.pin { Some(pin()?) } else { None };
         let bot = self.tested(config, cores.map(|cores| cores.bot))?;
         if let Tested::Child(program) = &bot {
@@ -285,17 +295,16 @@ impl Load {
         Ok(Tested::Child(Program { path: self.bot.clone(), args: self.bot_arg.clone(), env, config, core }))
     }
 
+    /// What is said comes before what is written, which may fail.
     fn tell(&self, report: &Report, baseline: Option<&Report>) -> Result<(), String> {
+        let json = serde_json::to_string_pretty(report).map_err(|error| error.to_string())?;
+        let file = self.json.as_deref().filter(|file| *file != Path::new("-"));
+        let is_said_as_json = self.json.is_some() && file.is_none();
+        say(&if is_said_as_json { json.clone() + "\n" } else { table(report, baseline) })?;
         if let Some(file) = &self.report {
             write(file, &page(report, baseline))?;
         }
-        let json = || serde_json::to_string_pretty(report).map_err(|error| error.to_string());
-        match self.json.as_deref() {
-            Some(file) if file == Path::new("-") => return say(&(json()? + "\n")),
-            Some(file) => write(file, &json()?)?,
-            None => {}
-        }
-        say(&table(report, baseline))
+        file.map_or(Ok(()), |file| write(file, &json))
     }
 }
 

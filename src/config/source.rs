@@ -70,9 +70,14 @@ impl Environment {
     }
 }
 
-/// Variables of the house that set nothing. Fail points are none of a release build's.
+/// Variables that set nothing: the house's own, and those by which Kubernetes and Docker tell of a service that is
+/// named `brigade` ("BRIGADE_SERVICE_HOST", "BRIGADE_PORT_8080_TCP_ADDR", "BRIGADE_NAME"). Fail points are none of
+/// a release build's.
 fn is_no_setting(name: &str) -> bool {
-    name == "BRIGADE_CONFIG" || (cfg!(debug_assertions) && name == failpoint::VARIABLE)
+    let of_a_service = ["BRIGADE_SERVICE_", "BRIGADE_PORT", "BRIGADE_NAME", "BRIGADE_ENV_"];
+    name == "BRIGADE_CONFIG"
+        || of_a_service.iter().any(|start| name.starts_with(start))
+        || (cfg!(debug_assertions) && name == failpoint::VARIABLE)
 }
 
 /// Reads all settings. The file is `file`, else `BRIGADE_CONFIG`, else `config.toml` in `folder`
@@ -232,6 +237,14 @@ mod tests {
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
         Environment::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_is_no_setting() {
+        let names =
+            ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP", "PORT_8080_TCP_ADDR", "NAME"];
+        let pairs = names.map(|name| (format!("BRIGADE_{name}"), "tcp://10.0.0.1:8080".to_owned()));
+        assert_eq!(Environment::from_pairs(pairs).check_names(), Ok(()));
     }
 
     #[test]

@@ -16,8 +16,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::hub::{BOT, Hub};
 use super::profile::{Bot as Told, Profile};
-use super::webhook::{Hook, USUAL_CONNECTIONS};
+use super::webhook::USUAL_CONNECTIONS;
 use crate::config::{self, Config, Environment};
+use crate::domain::cutting::Streaming;
 use crate::domain::line::BeatStyle;
 use crate::server::CHOOSE_ANOTHER_PORT;
 
@@ -75,7 +76,9 @@ impl Program {
         let Config { delivery, heartbeat, .. } = read.map_err(|error| error.to_string())?.0;
         let (usual, told) = (Told::default(), &mut profile.bot);
         if told.chunk_chars == usual.chunk_chars {
-            told.chunk_chars = delivery.chunk_chars;
+            // What grows is shown from its first words on.
+            let grows = delivery.private != Streaming::Chunks;
+            told.chunk_chars = if grows { 1 } else { delivery.chunk_chars };
         }
         if told.thinking_every_ms == usual.thinking_every_ms {
             let says = heartbeat.style != BeatStyle::Typing && heartbeat.max_beats > 0;
@@ -167,9 +170,8 @@ impl Bot {
         self.ready = if hub.hook.borrow().is_some() { began.elapsed() } else { listening };
         if hub.hook.borrow().is_none() {
             let url = format!("http://127.0.0.1:{port}/webhook");
-            let hook =
-                Hook::new(url, SECRET.to_owned(), USUAL_CONNECTIONS).map_err(|error| error.to_string())?;
-            hub.hook.replace(Some(hook));
+            let set = hub.set_hook(&url, SECRET, USUAL_CONNECTIONS).await;
+            set.map_err(|error| error.to_string())?;
         }
         Ok(())
     }

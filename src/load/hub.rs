@@ -1,9 +1,11 @@
 //! What the simulators, the driver and the judge of one load test share. All run on one thread.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use tokio::sync::oneshot;
+use serde_json::json;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 
 use super::answer::{self, Plan};
@@ -13,7 +15,7 @@ use super::profile::Profile;
 use super::stats::Stats;
 use super::webhook::Hook;
 use crate::domain::ids::ChatKey;
-use crate::sandbox::telegram::SharedWorld;
+use crate::sandbox::telegram::{Params, SharedWorld};
 
 /// The bot that is tested.
 pub(crate) const BOT: i64 = 77;
@@ -36,6 +38,8 @@ pub(crate) struct Hub {
     pub(crate) hook: RefCell<Option<Hook>>,
     /// Somebody has said where; what else is said later does not count.
     pub(crate) webhook_set: Cell<bool>,
+    /// Where a chat's updates go one after the other.
+    pub(super) lanes: RefCell<HashMap<i64, Rc<Mutex<()>>>>,
     message_id: Cell<i64>,
     update_id: Cell<i64>,
 }
@@ -54,9 +58,28 @@ impl Hub {
             peers,
             hook: RefCell::default(),
             webhook_set: Cell::new(false),
+            lanes: RefCell::default(),
             message_id: Cell::new(0),
             update_id: Cell::new(first_update - 1),
         }
+    }
+
+    /// Where updates go, as somebody has said; a hook that was given by hand stays.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub(super) async fn set_hook(
+        &self,
+        url: &str,
+        secret: &str,
+        connections: usize,
+    ) -> Result<(), reqwest::Error> {
+        self.hook.replace(Some(Hook::new(url.to_owned(), secret.to_owned(), connections)?));
+        if self.ruled {
+            let told = json!({"url": url, "secret_token": secret, "max_connections": connections.min(100)});
+            self.world.call(BOT, "setWebhook", &Params::from_json(told)).await;
+        }
+        Ok(())
     }
 
     /// The next id of a message.

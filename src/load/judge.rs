@@ -16,7 +16,7 @@ use super::answer;
 use super::profile::Profile;
 use super::stats::{Metric, Stats};
 use super::violations::{Violations, excerpt};
-use crate::domain::commands::CHECK_MARK;
+use crate::domain::commands::{CHECK_MARK, MAYBE_LOST};
 
 #[path = "judge_chat.rs"]
 mod chat;
@@ -173,7 +173,9 @@ impl Judge {
             return;
         };
         let number = turn.number;
-        if turn.regrow(id, text, now) {
+        let is_right =
+            if turn.ended.is_none() { turn.is_still(id, text) } else { turn.regrow(id, text, now) };
+        if is_right {
             self.look_at_end(chat, number, now);
         } else {
             self.violations.add(
@@ -206,6 +208,9 @@ impl Judge {
         let (number, is_first) = (turn.number, turn.first_chunk.is_none() && has_words);
         let silent = turn.silence(now, self.rules.thinking).filter(|_| is_first);
         turn.drafted(has_words, now);
+        if has_words && !turn.is_next(text) {
+            self.violations.add(chat, number, "wrong text", format!("a draft shows {}", excerpt(text)));
+        }
         if let Some(seen) = silent {
             self.violations.add(chat, number, "thinking", seen);
         }
@@ -287,6 +292,10 @@ impl Judge {
 
     fn chunk(&mut self, chat: i64, id: i64, text: &str, now: Instant) {
         let Some(state) = self.chats.get_mut(&chat) else { return };
+        // What brigade says of a lost reply where it does not send again.
+        if text == MAYBE_LOST && state.lost.may_repeat() {
+            return;
+        }
         if state.take_late(id, text, now) {
             return;
         }
@@ -347,6 +356,9 @@ impl Judge {
         let state = self.chats.get_mut(&chat);
         let turn = state.and_then(|state| state.turns.iter_mut().find(|turn| turn.number == number));
         let Some(turn) = turn.filter(|turn| turn.is_complete()) else { return };
+        if std::mem::replace(&mut turn.is_counted, true) {
+            return;
+        }
         let mut stats = self.stats.borrow_mut();
         stats.counts.turns += 1;
         stats.record(Metric::Turn, now - turn.intended);

@@ -315,3 +315,48 @@ fn a_draft_has_the_first_words() {
     assert!(stats.of(Metric::FirstChunk).max().abs_diff(9_000_000) < 20_000);
     assert_eq!(stats.of(Metric::Added).len(), 0, "words that come sooner can't be measured so");
 }
+
+#[test]
+fn a_turn_that_is_edited_after_its_last_word_is_counted_once() {
+    let mut court = Court::with(1);
+    court.sent(10, 1, "✓");
+    court.sent(20, 2, ANSWER);
+    court.judge.edited(5, 2, ANSWER, court.at(30));
+    court.judge.deleted(5, &[1], court.at(40));
+    assert_eq!(court.ended(), [true]);
+    assert_eq!((court.kinds(), court.stats.borrow().counts.turns), (vec![], 1));
+}
+
+#[test]
+fn an_answer_that_shrinks_after_its_end_is_found() {
+    let mut court = Court::with(1);
+    court.sent(10, 1, ANSWER);
+    assert_eq!(court.ended(), [true]);
+    court.judge.edited(5, 1, ANSWER, court.at(20));
+    assert_eq!(court.kinds(), [""; 0], "it may be formatted");
+    court.judge.edited(5, 1, &ANSWER[..10], court.at(30));
+    assert_eq!(court.kinds(), ["wrong text"]);
+}
+
+#[test]
+fn a_draft_of_something_else_is_found() {
+    let mut court = Court::with(1);
+    court.judge.drafted(5, "", court.at(10));
+    court.judge.drafted(5, &ANSWER[..20], court.at(20));
+    assert_eq!(court.kinds(), [""; 0]);
+    court.judge.drafted(5, "Chat 6, turn 1", court.at(30));
+    assert_eq!(court.kinds(), ["wrong text"]);
+}
+
+#[test]
+fn a_bot_may_say_that_it_does_not_know_whether_a_part_is_there() {
+    let mut court = Court::with(1);
+    court.sent(10, 1, ANSWER);
+    court.sent(20, 2, MAYBE_LOST);
+    assert_eq!(court.kinds(), ["doubled"], "nothing was lost");
+    let mut court = Court::with(1);
+    court.judge.reply_lost(5, ANSWER);
+    court.sent(10, 1, ANSWER);
+    court.sent(20, 2, MAYBE_LOST);
+    assert_eq!(court.kinds(), [""; 0]);
+}

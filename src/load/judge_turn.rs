@@ -52,6 +52,8 @@ pub(super) struct Turn {
     beat_from: Instant,
     beats: u32,
     added_taken: bool,
+    /// It has been counted as answered.
+    pub(super) is_counted: bool,
 }
 
 impl Turn {
@@ -71,6 +73,7 @@ impl Turn {
             beat_from: asked.posted,
             beats: 0,
             added_taken: false,
+            is_counted: false,
         }
     }
 
@@ -186,6 +189,12 @@ impl Turn {
         fit
     }
 
+    /// Whether a message with this text shows what it showed before. It may be formatted now, for example.
+    pub(super) fn is_still(&self, id: i64, text: &str) -> bool {
+        let is_shown = |shown: &Shown| self.answer[shown.start..shown.end].trim() == text.trim();
+        self.shown.iter().filter(|shown| shown.id == id).any(is_shown)
+    }
+
     /// Gives a message that shows a part another text; false when that is wrong.
     pub(super) fn regrow(&mut self, id: i64, text: &str, now: Instant) -> bool {
         let text = text.trim();
@@ -194,8 +203,7 @@ impl Turn {
             return false;
         };
         if nth < last {
-            // It may be formatted, for example.
-            return self.answer[shown.start..shown.end].trim() == text;
+            return self.is_still(id, text);
         }
         let fits = !text.is_empty() && self.answer[shown.start..].starts_with(text);
         if fits {

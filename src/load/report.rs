@@ -95,12 +95,20 @@ pub struct Load {
     pub most_sends_per_s: Option<f64>,
     /// Troubles were on.
     pub faults: bool,
+    /// The bot that was tested, in words: the program and what it was told.
+    #[serde(default)]
+    pub bot: String,
+    /// Bot and simulators had a core each.
+    #[serde(default)]
+    pub is_pinned: bool,
 }
 
 /// What is known besides what was measured on the way.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     pub(super) name: &'a str,
+    pub(super) bot: String,
+    pub(super) is_pinned: bool,
     pub(super) took: Duration,
     pub(super) interrupted: bool,
     pub(super) bot_cpu: Option<Duration>,
@@ -124,7 +132,11 @@ impl Report {
         let mut report = Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ended_at_s: super::webhook::now_s(),
-            load: Load::of(profile, facts.name),
+            load: Load {
+                bot: facts.bot.clone(),
+                is_pinned: facts.is_pinned,
+                ..Load::of(profile, facts.name)
+            },
             interrupted: facts.interrupted,
             took_s: facts.took.as_secs_f64(),
             counts: stats.counts,
@@ -199,6 +211,8 @@ impl Load {
             limits: limits.on,
             most_sends_per_s: Some(most_sends).filter(|most| limits.on && *most > 0.0),
             faults: profile.faults != crate::sandbox::telegram::Chaos::default(),
+            bot: String::new(),
+            is_pinned: false,
         }
     }
 }
@@ -219,6 +233,9 @@ impl Load {
                 (self.limits, self.most_sends_per_s) != (other.limits, other.most_sends_per_s),
             ),
             ("the faults", self.faults != other.faults),
+            // Reports of before that did not say.
+            ("the bot", !other.bot.is_empty() && self.bot != other.bot),
+            ("the cores", !other.bot.is_empty() && self.is_pinned != other.is_pinned),
         ];
         pairs.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect()
     }

@@ -6,20 +6,21 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::future::select_all;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bot::{Bot, Places, Program};
 use super::driver::{self, Plan};
 use super::http::accept;
-use super::hub::{BOT, Hub};
+use super::hub::Hub;
 use super::peers::{Peer, Peers};
 use super::profile::Profile;
 use super::report::{Facts, Report};
 use super::watch::{Cpu, Watch};
-use super::webhook::{Hook, USUAL_CONNECTIONS};
+use super::webhook::USUAL_CONNECTIONS;
 use super::{model, process, stored, telegram};
 use crate::sandbox::telegram::{SharedWorld, World, webhook};
 
@@ -69,12 +70,33 @@ pub enum Tested {
     },
 }
 
+impl Tested {
+    /// The program and what it is told beyond what every bot is; the address of one that runs already.
+    fn in_words(&self, profile: &Profile) -> String {
+        let Program { path, args, env, config, core: _ } = match self {
+            Self::Child(program) => program,
+            Self::Running { url, .. } => return url.clone(),
+        };
+        let path = path.as_ref().map_or_else(|| "brigade".to_owned(), |path| path.display().to_string());
+        let config = config.iter().map(|file| format!("--config {}", file.display()));
+        let env = profile.bot.env.iter().chain(env.iter().map(|(name, value)| (name, value)));
+        // Values of variables may be secrets: names are enough to tell that something differs, but for ours.
+        let env = env.map(|(name, value)| match name.starts_with("BRIGADE_") {
+            true => format!("{name}={value}"),
+            false => name.clone(),
+        });
+        [path].into_iter().chain(args.iter().cloned()).chain(config).chain(env).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Runs a load test. Needs a `LocalRuntime` around it.
 ///
 /// # Errors
 /// What kept it from being run to its end. Wrong answers are in the report.
 pub async fn run(options: Options) -> Result<Report, String> {
     options.profile.check()?;
+    // From now on: the bot must not outlive this process, however early that is told to end.
+    let mut asked_to_end = AskedToEnd::listen();
     look_for_room(options.profile.chats)?;
     let folder = tempfile::tempdir().map_err(|error| format!("no folder can be made: {error}"))?;
     let peers = Peers::new(options.peers.clone()).map_err(|error| error.to_string())?;
@@ -87,7 +109,7 @@ pub async fn run(options: Options) -> Result<Report, String> {
         folder: folder.path().to_owned(),
     };
     let serving = serve(hub.clone(), telegram, model);
-    let testing = test(&options, &hub, &places);
+    let testing = test(&options, &hub, &places, &mut asked_to_end);
     tokio::select! {
         failed = serving => Err(format!("the simulators failed: {}", failed.err().map_or_else(String::new, |error| error.to_string()))),
         report = testing => report,
@@ -96,10 +118,13 @@ pub async fn run(options: Options) -> Result<Report, String> {
 
 /// Each answer on its way is a connection on either side.
 fn look_for_room(chats: u64) -> Result<(), String> {
-    match process::most_open_files(std::process::id()).filter(|most| *most < chats + OTHER_FILES) {
+    let wanted = chats.saturating_add(OTHER_FILES);
+    // The usual limit is far lower than what the system allows.
+    let most = rlimit::increase_nofile_limit(u64::MAX).ok();
+    match most.or_else(|| process::most_open_files(std::process::id())).filter(|most| *most < wanted) {
         Some(most) => Err(format!(
-            "{chats} chats need about {} open connections, and this process may have {most}: raise it with ulimit -n",
-            chats + OTHER_FILES
+            "{chats} chats need about {wanted} open connections, and the system allows this process {most}: raise \
+             it with ulimit -Hn"
         )),
         None => Ok(()),
     }
@@ -155,8 +180,16 @@ async fn serve(hub: Rc<Hub>, telegram: TcpListener, model: TcpListener) -> io::R
     tokio::try_join!(telegram, model, ruled).map(drop)
 }
 
-async fn test(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Report, String> {
-    let mut bot = meet(options, hub, places).await?;
+async fn test(
+    options: &Options,
+    hub: &Rc<Hub>,
+    places: &Places,
+    asked_to_end: &mut AskedToEnd,
+) -> Result<Report, String> {
+    let mut bot = tokio::select! {
+        bot = meet(options, hub, places) => bot?,
+        () = asked_to_end.wait() => return Err("it was ended before the bot took updates".to_owned()),
+    };
     let pid = match (&bot, &options.bot) {
         (Some(bot), _) => bot.pid(),
         (None, Tested::Running { pid, .. }) => *pid,
@@ -177,13 +210,16 @@ async fn test(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Repor
             (false, None)
         }
         how = watch.over(hub, &mut bot) => (false, Some(how)),
-        () = asked_to_end() => (true, None),
+        () = asked_to_end.wait() => (true, None),
     };
     // Nobody asks any more; whoever still waits has been forgotten.
     stop.send_replace(true);
     watch.end(hub);
     let took = began.elapsed();
     let used = Cpu::now(pid).since(before);
+    if hub.ruled {
+        hub.stats.borrow_mut().counts.refused_updates = hub.world.with(|world, _| world.failed_deliveries());
+    }
     if io::stderr().is_terminal() {
         eprintln!();
     }
@@ -199,6 +235,8 @@ async fn test(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Repor
     let stored = if is_whole { look_into_store(options, hub, bot.as_ref()).await? } else { None };
     let facts = Facts {
         name: &options.name,
+        bot: options.bot.in_words(&options.profile),
+        is_pinned: options.is_pinned,
         took,
         interrupted,
         bot_cpu: used.bot,
@@ -226,12 +264,20 @@ fn cores_of(options: &Options, pid: Option<u32>) -> (usize, bool) {
     }
 }
 
-/// By Ctrl-C, or as `timeout` and CI end a program: the bot must not outlive it.
-async fn asked_to_end() {
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _asked = tokio::signal::ctrl_c() => {}
-        _told = terminated.recv() => {}
+/// By Ctrl-C, or as `timeout` and CI end a program.
+struct AskedToEnd(Vec<Signal>);
+
+impl AskedToEnd {
+    fn listen() -> Self {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
+    }
+
+    async fn wait(&mut self) {
+        if self.0.is_empty() {
+            return std::future::pending().await;
+        }
+        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
     }
 }
 
@@ -242,14 +288,9 @@ async fn meet(options: &Options, hub: &Rc<Hub>, places: &Places) -> Result<Optio
         Tested::Running { url, secret, .. } => {
             eprintln!("TELEGRAM_API_URL={}", places.telegram_url);
             eprintln!("OPENAI_BASE_URL={}", places.model_url);
-            let hook = Hook::new(url.clone(), secret.clone(), 2 * USUAL_CONNECTIONS);
-            hub.hook.replace(Some(hook.map_err(|error| error.to_string())?));
+            let set = hub.set_hook(url, secret, 2 * USUAL_CONNECTIONS).await;
+            set.map_err(|error| error.to_string())?;
             hub.webhook_set.set(true);
-            if hub.ruled {
-                let told = serde_json::json!({"url": url, "secret_token": secret, "max_connections": 100});
-                let params = crate::sandbox::telegram::Params::from_json(told);
-                hub.world.call(BOT, "setWebhook", &params).await;
-            }
             Ok(None)
         }
     }

@@ -15,7 +15,7 @@ use super::http::{Connection, Request, json_response};
 use super::hub::{BOT, Hub};
 use super::webhook::{USUAL_CONNECTIONS, now_s};
 use crate::sandbox::telegram::http::params_of;
-use crate::sandbox::telegram::{Answer, ApiError, LONGEST_UTF16, Params, What};
+use crate::sandbox::telegram::{Answer, ApiError, LONGEST_UTF16, Params, What, without_marks};
 
 /// What a frequent call says, where it is written as JSON with numbers as numbers.
 #[derive(Deserialize)]
@@ -27,6 +27,9 @@ struct Frequent<'a> {
     message_id: i64,
     #[serde(default)]
     message_ids: Vec<i64>,
+    /// What the text's marks mean.
+    #[serde(borrow, default)]
+    parse_mode: Cow<'a, str>,
 }
 
 /// The calls that bots make all the time.
@@ -90,7 +93,8 @@ async fn chat_of(request: &Request) -> Option<i64> {
 fn frequent(hub: &Hub, method: &str, request: &Request, now: Instant) -> Option<Vec<u8>> {
     let method = Method::of(method)?;
     let call: Frequent = serde_json::from_slice(&request.body).ok()?;
-    Some(act(hub, method, &call, now))
+    // Marked text is read by the rules.
+    call.parse_mode.is_empty().then(|| act(hub, method, &call, now))
 }
 
 fn act(hub: &Hub, method: Method, call: &Frequent<'_>, now: Instant) -> Vec<u8> {
@@ -166,9 +170,12 @@ async fn by_the_rules(hub: &Hub, method: &str, request: &Request, now: Instant) 
         take_hook(hub, &params);
     }
     let frequent = Method::of(method);
-    if let (false, Some(frequent), Some(call)) = (hub.ruled, frequent, lenient(&params)) {
-        // A client library that writes numbers as text, or forms in place of JSON.
-        return Some(act(hub, frequent, &call, now));
+    if let (false, Some(frequent), Some(chat)) = (hub.ruled, frequent, params.int("chat_id")) {
+        // A client library that writes numbers as text, forms in place of JSON, or marked text.
+        return Some(match lenient(&params, chat) {
+            Ok(call) => act(hub, frequent, &call, now),
+            Err(error) => refused(&error),
+        });
     }
     let chat = params.int("chat_id");
     if chat.is_some() {
@@ -195,14 +202,15 @@ async fn by_the_rules(hub: &Hub, method: &str, request: &Request, now: Instant) 
     }
 }
 
-fn lenient(params: &Params) -> Option<Frequent<'static>> {
+fn lenient(params: &Params, chat_id: i64) -> Result<Frequent<'static>, ApiError> {
     let ids = params.json("message_ids").ok().flatten();
     let ids = ids.as_ref().and_then(Value::as_array).into_iter().flatten();
-    Some(Frequent {
-        chat_id: params.int("chat_id")?,
-        text: params.text("text").unwrap_or_default().into(),
+    Ok(Frequent {
+        chat_id,
+        text: without_marks(params)?.into(),
         message_id: params.int("message_id").unwrap_or_default(),
         message_ids: ids.filter_map(Value::as_i64).collect(),
+        parse_mode: Cow::Borrowed(""),
     })
 }
 
@@ -275,9 +283,19 @@ mod tests {
     #[test]
     fn numbers_may_be_text() {
         let params = Params::from_json(json!({"chat_id": "5", "message_ids": "[1,2]", "text": "x"}));
-        let call = lenient(&params).unwrap();
+        let call = lenient(&params, 5).unwrap();
         assert_eq!((call.chat_id, call.message_ids.as_slice(), &*call.text), (5, &[1, 2][..], "x"));
-        assert!(lenient(&Params::default()).is_none());
+    }
+
+    #[test]
+    fn marked_text_is_judged_as_the_chat_shows_it() {
+        let shown = |text: &str, mode: &str| {
+            let params = Params::from_json(json!({"chat_id": 5, "text": text, "parse_mode": mode}));
+            lenient(&params, 5).map(|call| call.text.into_owned()).map_err(|error| error.code)
+        };
+        assert_eq!(shown("a\\. *b*", "MarkdownV2").as_deref(), Ok("a. b"));
+        assert_eq!(shown("a <b>b</b>", "HTML").as_deref(), Ok("a b"));
+        assert_eq!(shown("a. b", "MarkdownV2"), Err(400));
     }
 
     #[test]

@@ -58,9 +58,12 @@ fn wait(response: &Response) -> Duration {
 }
 
 impl Hub {
-    /// Brings a person's message to the bot, again and again until it takes it.
+    /// Brings a person's message to the bot, again and again until it takes it. The chat's next waits until then,
+    /// as in Telegram.
     pub(super) async fn deliver(&self, chat: i64, update: i64, message: i64, text: &str) {
         let Some(hook) = self.hook.borrow().clone() else { return };
+        let lane = self.lanes.borrow_mut().entry(chat).or_default().clone();
+        let _my_turn = lane.lock().await;
         let person = json!({"id": chat, "is_bot": false, "first_name": "Ada", "language_code": "en"});
         let body = json!({"update_id": update, "message": {
             "message_id": message,

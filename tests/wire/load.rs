@@ -2,7 +2,7 @@
 
 use brigade::load::report::Report;
 
-use super::binary::{BOT, Brigade};
+use super::binary::{BOT, Brigade, until};
 use super::house::free_port;
 
 type Found = (Option<i32>, Report, String);
@@ -101,6 +101,52 @@ async fn the_bot_is_held_to_its_own_settings() {
     let args = ["load", "--bot-env", "BRIGADE_HEARTBEAT__EVERY_MS=soon"];
     let (code, _, log) = Brigade::start(folder.path(), &args, &[]).finish().await;
     assert!(code == Some(2) && log.contains("heartbeat.every_ms"), "{log}");
+}
+
+#[tokio::test]
+async fn a_chats_questions_reach_the_bot_in_order_though_it_refuses_some() {
+    let args = ["--chats", "1", "--rate", "40", "--duration", "0.2", "--first-ms", "5", "--gap-ms", "0"];
+    let few = ["--deltas", "5", "--bot-env", "BRIGADE_HTTP__MAX_TURNS_PER_CHAT=2"];
+    for trouble in [&[][..], &["--fault", "doubled_webhook=1"]] {
+        let (code, report, log) = load(&[&args[..], &few, trouble].concat()).await;
+        assert_eq!((code, log.as_str()), (Some(0), ""), "{trouble:?}: {:?}", report.violations);
+        assert!(report.counts.refused_updates > 0, "{trouble:?}: {:?}", report.counts);
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_written_or_looked_into_is_said_before_the_test() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (args, why) in [
+        (["load", "--report", "nowhere/out.html"], "nowhere/out.html can't be written"),
+        (["load", "--json", "."], "is a folder"),
+        (["load", "--store", "nowhere"], "no embedded store"),
+    ] {
+        let against: &[&str] = if args[1] == "--store" { &["--against", "http://127.0.0.1:9"] } else { &[] };
+        let args: Vec<_> = args.iter().chain(against).copied().collect();
+        let (code, out, log) = Brigade::start(folder.path(), &args, &[]).finish().await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{log}");
+        assert!(log.contains(why), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_test_that_is_ended_before_its_bot_is_there_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let temporary = [("TMPDIR".to_owned(), folder.path().display().to_string())];
+    let args = ["load", "--chats", "1", "--bot", "/bin/sleep", "--bot-arg", "3271"];
+    let mut load = Brigade::start(folder.path(), &args, &temporary);
+    until("the bot's folder", async || std::fs::read_dir(folder.path()).expect("a folder").next().map(drop))
+        .await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    load.signal("TERM");
+    assert_eq!(load.ended().await, Some(1), "{}", load.log());
+    assert!(load.log().contains("ended before the bot took updates"), "{}", load.log());
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    let left = std::fs::read_dir("/proc").expect("processes").filter_map(Result::ok).any(|process| {
+        std::fs::read(process.path().join("cmdline")).is_ok_and(|line| line == b"/bin/sleep\x003271\0")
+    });
+    assert!(!left, "its bot runs on");
 }
 
 #[tokio::test]

@@ -43,6 +43,16 @@ pub(super) fn webhook_of(url: &str) -> Result<String, String> {
     Ok(if path.is_empty() { format!("{}/webhook", url.trim_end_matches('/')) } else { url.to_owned() })
 }
 
+/// Found out before the load test, not after it.
+pub(super) fn look_whether_writable(file: &Path) -> Result<(), String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if file.is_dir() {
+        return Err(format!("{} is a folder: name a file to write", file.display()));
+    }
+    let tried = tempfile::tempfile_in(folder).map(drop);
+    tried.map_err(|error| format!("{} can't be written: {error}", file.display()))
+}
+
 pub(super) fn write(file: &Path, text: &str) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("{} can't be written: {error}", file.display()))
 }

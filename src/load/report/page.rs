@@ -239,9 +239,11 @@ fn method(report: &Report) -> String {
          significant digits. Added latency begins when the model emits the delta with which one character more than \
          a chunk holds is there, or the last delta of a shorter answer. Processor time and memory are those of the \
          bot's process alone; simulated Telegram, simulated model, people and judge are another process. Where both \
-         are on one machine, their loopback traffic is paid for by both.</p><ul>{drawn}<li>seed: {}</li><li>brigade {}\
-         </li></ul>",
+         are on one machine, their loopback traffic is paid for by both.</p><ul>{drawn}<li>seed: {}</li><li>bot: {}{}\
+         </li><li>measured with brigade {}</li></ul>",
         load.seed,
+        escape(&load.bot),
+        if load.is_pinned { ", on a core of its own" } else { "" },
         escape(&report.version)
     )
 }

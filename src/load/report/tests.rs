@@ -23,6 +23,8 @@ fn report() -> Report {
         stats.close_second(n * second, second, 50, usage);
     }
     let facts = Facts {
+        bot: "brigade".to_owned(),
+        is_pinned: true,
         name: "seed",
         took: 10 * second,
         interrupted: false,
@@ -191,6 +193,14 @@ fn the_verdict_names_what_gives_first() {
 }
 
 #[test]
+fn without_an_answer_nothing_can_be_told() {
+    let mut report = report();
+    (report.counts.turns, report.interrupted) = (0, true);
+    let verdict = Verdict::on(&report);
+    assert_eq!(verdict.holds_twice, Holds::Unknown, "{}", verdict.headline);
+}
+
+#[test]
 fn numbers_are_as_long_as_they_are_interesting() {
     let cases = [
         (None, "-"),
@@ -216,6 +226,11 @@ fn a_baseline_is_named_and_so_is_what_was_different() {
     for told in [table(&now, Some(&before)), page(&now, Some(&before))] {
         assert!(told.contains("different are the chats."), "{told}");
     }
+    before.load.bot = "brigade BRIGADE_DELIVERY__CHUNK_CHARS=50".to_owned();
+    assert!(table(&now, Some(&before)).contains("different are the chats, the bot."));
+    // One that was written before reports said so.
+    before.load.bot = String::new();
+    assert!(table(&now, Some(&before)).contains("different are the chats."));
 }
 
 #[test]

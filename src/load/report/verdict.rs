@@ -105,6 +105,9 @@ fn headline(report: &Report) -> (Holds, String) {
     if wrong > 0 {
         return (Holds::No, format!("No: even this load was not carried; wrong: {wrong}."));
     }
+    if report.counts.turns == 0 {
+        return (Holds::Unknown, "It can't be told: no question was answered.".to_owned());
+    }
     if let Some(too_many) = too_many_questions(report) {
         return (Holds::Unknown, too_many);
     }

@@ -48,4 +48,4 @@ pub use people::Attachment;
 pub use shared::{Answer, CallRecord, SharedWorld};
 pub use state::World;
 pub use stats::Stats;
-pub(crate) use text::LONGEST_UTF16;
+pub(crate) use text::{LONGEST_UTF16, without_marks};

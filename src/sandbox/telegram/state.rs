@@ -31,6 +31,7 @@ pub struct World {
     now_ms: u64,
     journal: Vec<ChatEvent>,
     stirred: bool,
+    failed_deliveries: u64,
 }
 
 /// A bot and all it knows.
@@ -88,6 +89,7 @@ impl World {
             now_ms: 0,
             journal: Vec::new(),
             stirred: false,
+            failed_deliveries: 0,
         }
     }
 
@@ -188,7 +190,13 @@ impl World {
     pub fn delivery_failed(&mut self, now_ms: u64, delivery: &Delivery, failure: Failure) {
         let (now, retry) = (self.tick(now_ms), self.retry);
         self.stirred = true;
+        self.failed_deliveries += 1;
         self.bot(delivery.bot).updates.failed(now, delivery, failure, retry);
+    }
+
+    /// How often a webhook did not take a delivery.
+    pub fn failed_deliveries(&self) -> u64 {
+        self.failed_deliveries
     }
 
     /// Whether queues or webhooks have changed since it was last asked.

@@ -65,6 +65,15 @@ impl Reading {
     }
 }
 
+/// A marked text as the chat shows it, whatever its length.
+///
+/// # Errors
+/// Telegram's refusal of broken marks.
+pub(crate) fn without_marks(params: &Params) -> Result<String, ApiError> {
+    let reading = Reading { rules: EntityRules::Lenient, too_long: "", may_be_empty: true };
+    reading.given(params).map(|given| given.text)
+}
+
 /// Without the white space around it; the entities move along.
 fn trim(raw: &str, entities: Vec<Value>) -> Formatted {
     let cut = utf16_len(raw) - utf16_len(raw.trim_start());
