@@ -16,7 +16,9 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::LocalRuntime;
 
 use crate::config::{self, Config, ConfigError, Environment, Secrets};
+use crate::edge::store::sqlite;
 use crate::server::{ServerError, WhenAway};
+use transcripts::TranscriptsError;
 
 /// The exit code for settings and scenarios that can't be used; clap's own for wrong arguments.
 const WRONG_SETTINGS: u8 = 2;
@@ -115,7 +117,18 @@ async fn show_transcripts(
     config: &Config,
     secrets: &Secrets,
 ) -> Result<(), Failed> {
+    let path = &config.store.path;
+    if secrets.mongodb_uri.is_none() && !path.join(sqlite::FILE).is_file() {
+        // Opened, it would be made.
+        let nothing =
+            format!("there is no store in '{}': see store.path, or set MONGODB_URI", path.display());
+        return Err(TranscriptsError::NothingFound(nothing).into());
+    }
     let store =
         crate::server::open_store(config, secrets, WhenAway::Fail).await.map_err(ServerError::from)?;
-    Ok(transcripts::run(command, store, &mut std::io::stdout().lock()).await?)
+    match transcripts::run(command, store, &mut std::io::stdout().lock()).await {
+        // Whoever reads, `head` for example, has seen enough.
+        Err(TranscriptsError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        told => Ok(told?),
+    }
 }

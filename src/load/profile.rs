@@ -212,6 +212,17 @@ impl Profile {
                 "model.deltas times model.chars_per_delta: an answer has 1,000,000 characters at most",
             ),
         ];
+        let faults = &self.faults;
+        let percents = [
+            faults.server_error_percent,
+            faults.lost_reply_percent,
+            faults.unreachable_percent,
+            faults.slow_percent,
+            faults.doubled_webhook_percent,
+        ];
+        if let Some(percent) = percents.into_iter().find(|percent| *percent > 100) {
+            return Err(format!("faults: {percent} percent; allowed is 0 to 100"));
+        }
         match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
             Some((_, why)) => Err(why.to_owned()),
             None => self.limits().map(drop),

@@ -47,6 +47,15 @@ async fn what_is_piped_in_is_answered_to_the_end() {
     assert!(out.contains("the slow one"), "the answer that a command overtook is missing: {out}");
 }
 
+#[tokio::test]
+async fn transcripts_of_no_store_make_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out, log) = Brigade::start(folder.path(), &["transcripts", "list"], &[]).finish().await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(log.contains("there is no store in 'data'"), "{log}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
