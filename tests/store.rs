@@ -75,7 +75,7 @@ promises! {
     saving_again_changes_nothing
     an_unknown_turn_is_refused
     a_ledger_is_kept_until_the_turn_has_ended
-    a_note_is_there_for_the_next_process_until_the_answer_is
+    a_ledger_is_there_for_the_next_process
     messages_so_far_change_nothing_else
     panics_are_counted_in_the_turns_that_are_named
     one_process_serves_a_bot

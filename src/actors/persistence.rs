@@ -168,7 +168,12 @@ impl Persistence {
 
     fn owe(&mut self, key: ChatKey, turn: TurnId, write: Write, ctx: &mut Context<Self>) {
         let awaited = self.ledgers.contains_key(&turn);
-        match self.owed.entry(key).or_default().push(turn, write, awaited) {
+        let owed = self.owed.entry(key).or_default();
+        if awaited || owed.is_ending_a_turn() {
+            // What is under way has time, and what is behind it may have none.
+            self.store.hurry();
+        }
+        match owed.push(turn, write, awaited) {
             Then::Wait => {}
             Then::Hold => self.hold(key, ctx),
             Then::Begin => self.write_next(key, ctx),
@@ -194,13 +199,11 @@ impl Persistence {
         let is_awaited = self.ledgers.contains_key(&turn);
         let store = self.store.clone();
         let mut written = match write {
-            Write::Ledger(ledger) => {
-                let (ledger, haste) = (ledger.clone(), haste(is_awaited, ledger));
-                until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), haste))
-            }
-            Write::Note(ledger) => {
-                let ledger = ledger.clone();
-                until_taken("note a ledger", move || store.note_delivery(turn, ledger.clone()))
+            Write::Ledger { ledger, is_answered } => {
+                let (ledger, is_answered, haste) = (ledger.clone(), *is_answered, haste(is_awaited, ledger));
+                until_taken("save a ledger", move || {
+                    store.save_delivery(turn, ledger.clone(), is_answered, haste)
+                })
             }
             Write::Messages(messages) => {
                 let messages = messages.clone();
@@ -220,7 +223,7 @@ impl Persistence {
         // What is done at once needs no task.
         match (&mut written).now_or_never() {
             Some(result) => {
-                let is_note = matches!(write, Write::Note(_));
+                let is_note = matches!(write, Write::Ledger { .. });
                 self.written(key, result, !is_note, ctx);
             }
             None => drop(afterwards(ctx, async move { Written { key, result: written.await } })),
@@ -249,7 +252,7 @@ impl Persistence {
         match write {
             Write::Answer(saved) => saved.reply_to.tell_if_there(AnswerSaved { turn }),
             Write::Outcome(_) => self.turn_settled.tell_if_there(TurnSettled { turn }),
-            Write::Ledger(_) | Write::Note(_) | Write::Messages(_) => {}
+            Write::Ledger { .. } | Write::Messages(_) => {}
         }
         // Only the last of its ledgers is the one that the Outbox waits for.
         if !self.owed.get(&key).is_some_and(|owed| owed.owes_ledger(turn)) {
@@ -467,11 +470,8 @@ impl Handler<SaveDelivery> for Persistence {
                 return reply_to.tell_if_there(DeliverySaved { turn });
             }
             self.await_ledger(turn, reply_to, ctx);
-            // It may be behind one of its conversation that is being written.
-            self.store.hurry();
         }
-        let write = if is_answered { Write::Ledger(ledger) } else { Write::Note(ledger) };
-        self.owe(key, turn, write, ctx);
+        self.owe(key, turn, Write::Ledger { ledger, is_answered }, ctx);
     }
 }
 

@@ -24,7 +24,7 @@ struct Shelf {
 }
 
 impl MemoryStore {
-    /// From now on every call but a note fails with [`StoreError::Away`], or works again.
+    /// From now on every call but that for a ledger fails with [`StoreError::Away`], or works again.
     pub fn set_away(&self, away: bool) {
         self.shelf().away = away;
     }
@@ -113,14 +113,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: Haste) -> Stored<()> {
-        self.with(|shelf| {
-            found(shelf, id)?.set_ledger(ledger);
-            Ok(())
-        })
-    }
-
-    fn note_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool, _: Haste) -> Stored<()> {
         // As in the embedded store, a note is no commit.
         Box::pin(ready(found(&mut self.shelf(), id).map(|turn| turn.set_ledger(ledger))))
     }

@@ -6,9 +6,9 @@ use tokio::time::sleep;
 
 use super::Persistence;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Kind, Ledger, NewTurn, Part, User};
+use crate::domain::record::{Answer, Kind, Ledger, NewTurn, Part, Timings, User};
 use crate::edge::store::Store;
-use crate::messages::SaveDelivery;
+use crate::messages::{SaveAnswer, SaveDelivery};
 use crate::port::{Port, Station};
 use crate::sandbox::store::MemoryStore;
 use crate::testing::{in_paused_time, probe};
@@ -58,6 +58,19 @@ fn save(parts: usize) -> SaveDelivery {
     }
 }
 
+fn answer() -> SaveAnswer {
+    let to = Station::of("conversation", KEY);
+    let reply_to = Port::new(Station::shared("persistence"), to, probe().recipient());
+    let answer = Answer {
+        messages: Vec::new(),
+        stopped: false,
+        ledger: ledger(0),
+        usage: None,
+        timings: Timings::default(),
+    };
+    SaveAnswer { key: KEY, turn: TURN, answer, reply_to }
+}
+
 /// An Outbox waits for the attempt of the last of so many parts.
 fn attempt(parts: usize) -> SaveDelivery {
     let to = Station::of("outbox", KEY);
@@ -102,7 +115,8 @@ fn notes_do_not_keep_a_part_waiting_for_a_store_that_takes_no_commits() {
         }
         let persistence = persistence(&store);
         store.set_away(true);
-        persistence.send(SaveDelivery { may_be_left_out: false, ..attempt(1) }).await.unwrap();
+        persistence.send(answer()).await.unwrap();
+        persistence.send(attempt(1)).await.unwrap();
         for _ in 0..10 {
             sleep(Duration::from_millis(500)).await;
             let note = SaveDelivery { turn: streaming, is_answered: false, ..save(1) };

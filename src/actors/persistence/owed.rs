@@ -11,9 +11,11 @@ use crate::port::Port;
 
 /// A write that is tried until the store takes it.
 pub(super) enum Write {
-    Ledger(Ledger),
-    /// The ledger of a turn whose answer is not there yet.
-    Note(Ledger),
+    Ledger {
+        ledger: Ledger,
+        /// The turn's answer is on record, or written before it.
+        is_answered: bool,
+    },
     Messages(Vec<ChatMessage>),
     Answer(SavedAnswer),
     Outcome(Outcome),
@@ -28,15 +30,16 @@ pub(super) struct SavedAnswer {
 }
 
 impl Write {
-    /// Whether it may wait for a ledger that follows. A note costs less than to wait.
+    /// Whether it may wait for a ledger that follows. That of an answer which is being written is of most use to
+    /// another process.
     fn may_wait(&self) -> bool {
-        matches!(self, Self::Ledger(_) | Self::Answer(_))
+        matches!(self, Self::Ledger { is_answered: true, .. } | Self::Answer(_))
     }
 
     fn says_all_of(&self, other: &Self) -> bool {
-        let (Self::Ledger(ledger) | Self::Note(ledger)) = other else { return false };
+        let Self::Ledger { ledger, .. } = other else { return false };
         match self {
-            Self::Ledger(_) | Self::Note(_) => true,
+            Self::Ledger { .. } => true,
             Self::Outcome(outcome) => {
                 outcome.delivery.is_some() && ledger.closed_until_ms.is_none() && !ledger.begun_again
             }
@@ -90,6 +93,11 @@ impl Owed {
         self.begun
     }
 
+    /// Whether the end of a turn is under way.
+    pub fn is_ending_a_turn(&self) -> bool {
+        self.begun && matches!(self.writes.front(), Some((_, Write::Outcome(_))))
+    }
+
     /// The first, which was under way, is done.
     pub fn done(&mut self) -> Option<(TurnId, Write)> {
         self.begun = false;
@@ -99,7 +107,7 @@ impl Owed {
     /// Whether a ledger of `turn` is still to be written.
     pub fn owes_ledger(&self, turn: TurnId) -> bool {
         let is_ledger = |write: &Write| match write {
-            Write::Ledger(_) | Write::Note(_) => true,
+            Write::Ledger { .. } => true,
             Write::Answer(saved) => saved.took_ledger,
             Write::Messages(_) | Write::Outcome(_) => false,
         };
@@ -110,16 +118,16 @@ impl Owed {
 /// What is to be written of a turn's last write that waits and of one that comes after it.
 fn together(last: Option<Write>, next: Write, awaited: bool) -> impl Iterator<Item = Write> {
     let (last, next) = match (last, next) {
-        (Some(Write::Answer(saved)), Write::Ledger(ledger)) => {
+        (Some(Write::Answer(saved)), Write::Ledger { ledger, .. }) => {
             let answer = Answer { ledger, ..saved.answer };
             (None, Write::Answer(SavedAnswer { answer, took_ledger: true, ..saved }))
         }
-        (Some(Write::Ledger(_) | Write::Note(_)), Write::Answer(saved)) => {
+        (Some(Write::Ledger { .. }), Write::Answer(saved)) => {
             (None, Write::Answer(SavedAnswer { took_ledger: true, ..saved }))
         }
         // A ledger that an Outbox waits for gives way to none but one that is newer.
         (Some(last), next)
-            if next.says_all_of(&last) && (matches!(next, Write::Ledger(_) | Write::Note(_)) || !awaited) =>
+            if next.says_all_of(&last) && (matches!(next, Write::Ledger { .. }) || !awaited) =>
         {
             (None, next)
         }
@@ -139,7 +147,11 @@ mod tests {
     const NEXT: TurnId = TurnId { bot: 1, update: 2 };
 
     fn ledger(status: i64) -> Write {
-        Write::Ledger(Ledger { status: vec![status], ..Ledger::default() })
+        Write::Ledger { ledger: of_status(status), is_answered: true }
+    }
+
+    fn of_status(status: i64) -> Ledger {
+        Ledger { status: vec![status], ..Ledger::default() }
     }
 
     fn answer(status: i64) -> Write {
@@ -165,7 +177,7 @@ mod tests {
         let next = || {
             owed.begin()?;
             owed.done().map(|(turn, write)| match write {
-                Write::Ledger(ledger) | Write::Note(ledger) => {
+                Write::Ledger { ledger, .. } => {
                     format!("{} of {}", ledger.status[0], turn.update)
                 }
                 Write::Answer(saved) => format!("answer and {}", saved.answer.ledger.status[0]),
@@ -189,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_note_is_made_at_once_and_gives_way_where_it_has_to_wait() {
-        let note = |status| Write::Note(Ledger { status: vec![status], ..Ledger::default() });
+        let note = |status| Write::Ledger { ledger: of_status(status), is_answered: false };
         let kept = in_paused_time(async {
             let mut owed = Owed::default();
             assert_eq!(owed.push(TURN, note(1), false), Then::Begin);
@@ -251,7 +263,7 @@ mod tests {
         let begun_again = Ledger { status: vec![2], begun_again: true, ..Ledger::default() };
         for kept in [closed, begun_again] {
             let (mut owed, status) = (Owed::default(), kept.status[0]);
-            owed.push(TURN, Write::Ledger(kept), false);
+            owed.push(TURN, Write::Ledger { ledger: kept, is_answered: true }, false);
             owed.push(TURN, outcome(), false);
             assert_eq!(all(&mut owed), [format!("{status} of 1"), "end of 1".to_owned()]);
         }

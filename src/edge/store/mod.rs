@@ -92,12 +92,14 @@ pub enum Haste {
     Soon,
     /// Nobody waits.
     InCompany,
+    /// Nobody waits, and nothing is lost with the process that is not known by then.
+    Sometime,
 }
 
 /// Durable storage of turns.
 ///
 /// A call that returned `Ok` is on disk (or on a majority of the replica set), but for
-/// [`note_delivery`](Self::note_delivery). Every call may be
+/// [`save_delivery`](Self::save_delivery). Every call may be
 /// repeated: recording twice is [`Recorded::Duplicate`], and the updates set fixed fields.
 pub trait Store: Send + Sync {
     /// The same store for another shard, with connections of its own where it has any.
@@ -116,18 +118,10 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Refused`] when the turn is not on record.
     fn save_answer(&self, id: TurnId, answer: Answer, haste: Haste) -> Stored<()>;
 
-    /// Writes the ledger, and nothing else.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when the turn is not on record.
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()>;
-
-    /// Writes the ledger of a turn whose answer is not on record yet. It outlives the process; a machine that
-    /// fails may take what was written in its last second with it. [`unfinished`](Self::unfinished) has it,
-    /// other reads may have an earlier one.
-    fn note_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
-        self.save_delivery(id, ledger, Haste::InCompany)
-    }
+    /// Writes the ledger of a turn whose answer is on record or not, and nothing else. It outlives the process;
+    /// a machine that fails may take what was written in its last second with it. [`unfinished`](Self::unfinished)
+    /// has it, other reads may have an earlier one.
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool, haste: Haste) -> Stored<()>;
 
     /// Somebody waits for what is being written [in company](Haste::InCompany).
     fn hurry(&self) {}

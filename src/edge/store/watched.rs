@@ -170,13 +170,9 @@ impl Store for Watched {
         self.write(|store| store.save_answer(id, answer, haste))
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()> {
-        self.write(|store| store.save_delivery(id, ledger, haste))
-    }
-
-    fn note_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool, haste: Haste) -> Stored<()> {
         // A note shows nothing of how commits fare.
-        self.read(|store| store.note_delivery(id, ledger))
+        self.read(|store| store.save_delivery(id, ledger, is_answered, haste))
     }
 
     fn hurry(&self) {

@@ -9,6 +9,9 @@ use super::Haste;
 
 /// How long a write that nobody waits for may wait for others to share its commit.
 const PATIENCE: Duration = Duration::from_millis(10);
+/// The same for one of which nothing is lost with the process: at the pace of some dozens of chats another
+/// comes by then.
+const LONG_PATIENCE: Duration = Duration::from_millis(250);
 /// How long any write that has time may wait where others shared the last commit, and more are likely to come.
 const PATIENCE_IN_COMPANY: Duration = Duration::from_millis(20);
 /// So many that wait are company enough: their commit waits for no more.
@@ -58,7 +61,7 @@ impl Gathering {
         waiting.writes += 1;
         waiting.last_came = now;
         waiting.until = waiting.until.min(until);
-        waiting.is_awaited |= haste != Haste::InCompany;
+        waiting.is_awaited |= matches!(haste, Haste::AtOnce | Haste::Soon);
         self.is_earlier_than(before)
     }
 
@@ -104,6 +107,7 @@ impl Gathering {
         match haste {
             Haste::AtOnce if self.company < CROWD => Duration::ZERO,
             Haste::AtOnce => PATIENCE_IN_A_CROWD,
+            Haste::Sometime => LONG_PATIENCE,
             Haste::Soon if self.company < 2 => Duration::ZERO,
             Haste::InCompany if self.company < 2 => PATIENCE,
             Haste::Soon | Haste::InCompany => PATIENCE_IN_COMPANY,
@@ -159,12 +163,15 @@ mod tests {
             assert_eq!(waits_us(last, &[(0, Haste::AtOnce)]), 0);
             assert_eq!(waits_us(last, &[(0, Haste::Soon)]), 0);
             assert_eq!(waits_us(last, &[(0, Haste::InCompany)]), 10_000);
+            assert_eq!(waits_us(last, &[(0, Haste::Sometime)]), 250_000);
         }
     }
 
     #[test]
     fn what_has_time_goes_with_what_has_none() {
         assert_eq!(waits_us(1, &[(0, Haste::InCompany), (700, Haste::AtOnce), (700, Haste::InCompany)]), 700);
+        assert_eq!(waits_us(1, &[(0, Haste::Sometime), (100_000, Haste::Soon)]), 100_000);
+        assert_eq!(waits_us(1, &[(0, Haste::Sometime), (100_000, Haste::InCompany)]), 110_000);
     }
 
     #[test]
@@ -221,7 +228,7 @@ mod tests {
     }
 
     fn haste() -> impl Strategy<Value = Haste> {
-        prop_oneof![Just(Haste::AtOnce), Just(Haste::Soon), Just(Haste::InCompany)]
+        prop_oneof![Just(Haste::AtOnce), Just(Haste::Soon), Just(Haste::InCompany), Just(Haste::Sometime)]
     }
 
     proptest! {
@@ -230,19 +237,20 @@ mod tests {
         #[test]
         fn none_waits_for_longer_than_it_may(writes in prop::collection::vec((0_u64..3_000, haste(), any::<bool>()), 1..200)) {
             let (mut gathering, mut now) = (Gathering::default(), beginning());
-            let mut came: std::collections::VecDeque<Instant> = std::collections::VecDeque::new();
+            let mut came: std::collections::VecDeque<(Instant, Duration)> = std::collections::VecDeque::new();
             let mut sleeps_until: Option<Instant> = None;
             for (after, haste, is_hurried) in writes {
                 now += us(after);
                 while let Some(wakes) = sleeps_until.filter(|wakes| *wakes <= now) {
                     if gathering.goes_at().is_some_and(|at| at <= wakes) {
-                        for came in came.drain(..gathering.go(MOST, wakes) as usize) {
-                            prop_assert!(wakes.saturating_duration_since(came) <= PATIENCE_IN_COMPANY);
+                        for (came, may_wait) in came.drain(..gathering.go(MOST, wakes) as usize) {
+                            prop_assert!(wakes.saturating_duration_since(came) <= may_wait);
                         }
                     }
                     sleeps_until = gathering.goes_at();
                 }
-                came.push_back(now);
+                let may_wait = if haste == Haste::Sometime { LONG_PATIENCE } else { PATIENCE_IN_COMPANY };
+                came.push_back((now, may_wait));
                 let is_earlier = gathering.came(haste, now) | (is_hurried && gathering.hurry(now));
                 let goes_at = gathering.goes_at();
                 prop_assert_eq!(is_earlier, sleeps_until.is_none_or(|until| goes_at.unwrap() < until));

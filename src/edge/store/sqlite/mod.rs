@@ -115,12 +115,8 @@ impl Store for SqliteStore {
         self.over(id, self.writer.run(haste, move |connection| writes::save_answer(connection, id, &answer)))
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, haste: Haste) -> Stored<()> {
-        self.writer.run(haste, move |connection| writes::save_delivery(connection, id, &ledger))
-    }
-
-    fn note_delivery(&self, id: TurnId, ledger: Ledger) -> Stored<()> {
-        let noted = self.notes.note(id, ledger);
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool, _: Haste) -> Stored<()> {
+        let noted = self.notes.note(id, ledger, is_answered);
         Box::pin(async { noted })
     }
 
@@ -138,7 +134,17 @@ impl Store for SqliteStore {
 
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
         let notes = self.notes.clone();
-        let written = self.writer.run(Haste::InCompany, move |connection| {
+        let haste = match notes.note_end(id, &outcome) {
+            Ok(is_noted) => {
+                if is_noted {
+                    Haste::Sometime
+                } else {
+                    Haste::InCompany
+                }
+            }
+            Err(error) => return Box::pin(async { Err(error) }),
+        };
+        let written = self.writer.run(haste, move |connection| {
             writes::save_outcome(connection, id, &notes.complete_outcome(id, outcome)?)
         });
         self.over(id, written)

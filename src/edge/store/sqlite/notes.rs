@@ -1,6 +1,6 @@
-//! The ledgers of answers that are being written: a file for each bot, beside the database.
+//! The ledgers of turns that are not ended: a file for each bot, beside the database.
 //!
-//! Such a ledger changes with every send, and nobody reads it but a process that takes up what another left. So
+//! A ledger changes with every send, and nobody reads it but a process that takes up what another left. So
 //! it is a line at the end of a file and no commit. What the system has taken outlives the process; the disk is
 //! flushed a second later, so a machine that fails takes what was noted in its last second with it.
 
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::domain::ids::TurnId;
-use crate::domain::record::{Ledger, Outcome, State, StoredTurn};
+use crate::domain::record::{Ledger, Outcome, Part, State, StoredTurn};
 
 /// Between a note and the flush of the disk.
 const FLUSHED_AFTER: Duration = Duration::from_secs(1);
@@ -65,6 +65,9 @@ struct Copied {
 struct Line {
     update: i64,
     ledger: Ledger,
+    /// The turn's answer was on record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    answered: bool,
 }
 
 impl Notes {
@@ -82,8 +85,8 @@ impl Notes {
     }
 
     /// Notes a turn's ledger in place of the one before.
-    pub(super) fn note(&self, id: TurnId, ledger: Ledger) -> Result<(), StoreError> {
-        let line = line(&Line { update: id.update, ledger })?;
+    pub(super) fn note(&self, id: TurnId, ledger: Ledger, answered: bool) -> Result<(), StoreError> {
+        let line = line(&Line { update: id.update, ledger, answered })?;
         let mut books = self.0.books();
         let book = match books.entry(id.bot) {
             Entry::Occupied(place) => place.into_mut(),
@@ -98,6 +101,18 @@ impl Notes {
         Ok(())
     }
 
+    /// Notes how an answer stands in the chat at its end, where that is all that a later process must know to
+    /// end it once more. Returns whether it is.
+    pub(super) fn note_end(&self, id: TurnId, outcome: &Outcome) -> Result<bool, StoreError> {
+        let is_there = |part: &Part| part.delivered && !part.uncertain;
+        let whole = outcome.delivery.as_ref().filter(|delivery| {
+            outcome.state == State::Delivered && !delivery.is_empty() && delivery.iter().all(is_there)
+        });
+        let Some(delivery) = whole else { return Ok(false) };
+        self.note(id, Ledger { delivery: delivery.clone(), ..Ledger::default() }, true)?;
+        Ok(true)
+    }
+
     /// The turn's ledger is in the database from now on, or of no use any more.
     pub(super) fn is_over(&self, id: TurnId) {
         if let Some(book) = self.0.books().get_mut(&id.bot) {
@@ -105,12 +120,14 @@ impl Notes {
         }
     }
 
-    /// Puts what was noted into turns that are owed. A turn whose answer is on record has its ledger there.
+    /// Puts what was noted into turns that are owed. An answer was put on record with its ledger: what was noted
+    /// before is older.
     pub(super) fn complete(&self, bot: i64, turns: &mut [StoredTurn]) -> Result<(), StoreError> {
         let mut noted = read(&self.path(bot))?;
-        for turn in turns.iter_mut().filter(|turn| turn.state == State::Accepted) {
-            if let Some(ledger) = noted.remove(&turn.id.update) {
-                turn.set_ledger(ledger);
+        for turn in turns {
+            let is_answered = turn.state == State::Answered;
+            if let Some(line) = noted.remove(&turn.id.update).filter(|line| line.answered == is_answered) {
+                turn.set_ledger(line.ledger);
             }
         }
         Ok(())
@@ -123,7 +140,7 @@ impl Notes {
             return Ok(outcome);
         }
         let noted = read(&self.path(id.bot))?.remove(&id.update);
-        Ok(Outcome { delivery: noted.map(|ledger| ledger.delivery), ..outcome })
+        Ok(Outcome { delivery: noted.map(|line| line.ledger.delivery), ..outcome })
     }
 
     /// The bot is this process's, which owes these turns: what was noted of others is of no use.
@@ -253,10 +270,8 @@ impl Book {
 /// The last lines of the turns that are needed, of a file's first bytes.
 fn lines_of_use(path: &Path, bytes: u64, needed: &HashSet<i64>) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();
-    for (update, ledger) in last_lines(path, bytes)? {
-        if needed.contains(&update) {
-            lines.extend(line(&Line { update, ledger }).map_err(io::Error::other)?);
-        }
+    for last in last_lines(path, bytes)?.into_values().filter(|last| needed.contains(&last.update)) {
+        lines.extend(line(&last).map_err(io::Error::other)?);
     }
     Ok(lines)
 }
@@ -284,12 +299,12 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-fn read(path: &Path) -> Result<HashMap<i64, Ledger>, StoreError> {
+fn read(path: &Path) -> Result<HashMap<i64, Line>, StoreError> {
     last_lines(path, u64::MAX).map_err(|error| failed(path, &error))
 }
 
-/// The last ledger of each turn, in a file's first bytes. A line that is torn was never answered for.
-fn last_lines(path: &Path, first_bytes: u64) -> io::Result<HashMap<i64, Ledger>> {
+/// The last line of each turn, in a file's first bytes. A line that is torn was never answered for.
+fn last_lines(path: &Path, first_bytes: u64) -> io::Result<HashMap<i64, Line>> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -299,7 +314,7 @@ fn last_lines(path: &Path, first_bytes: u64) -> io::Result<HashMap<i64, Ledger>>
     let mut last = HashMap::new();
     for line in lines {
         match serde_json::from_slice::<Line>(line) {
-            Ok(Line { update, ledger }) => _ = last.insert(update, ledger),
+            Ok(line) => _ = last.insert(line.update, line),
             Err(error) => tracing::warn!("a line of '{}' can't be read: {error}", path.display()),
         }
     }
@@ -330,6 +345,7 @@ fn look_after(shared: &Weak<Shared>, written: &Receiver<()>) {
 mod tests {
     use super::*;
     use crate::domain::ids::ChatKey;
+    use crate::domain::record::Timings;
 
     const BOT: i64 = 77;
 
@@ -359,7 +375,7 @@ mod tests {
         let notes = Notes::new(directory.path()).unwrap();
         assert_eq!(found(&notes).concat(), Vec::<i64>::new(), "there is no file");
         for (update, status) in [(1, 10), (2, 20), (3, 30), (1, 11)] {
-            notes.note(id(update), ledger(status)).unwrap();
+            notes.note(id(update), ledger(status), false).unwrap();
         }
         for notes in [&notes, &Notes::new(directory.path()).unwrap()] {
             assert_eq!(found(notes), [vec![11], vec![20], vec![]]);
@@ -367,15 +383,52 @@ mod tests {
     }
 
     #[test]
+    fn what_was_noted_of_an_answer_on_record_counts_and_nothing_from_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let notes = Notes::new(directory.path()).unwrap();
+        notes.note(id(3), ledger(30), false).unwrap();
+        assert_eq!(found(&notes)[2], [0; 0], "the answer was put on record with a newer one");
+        notes.note(id(3), ledger(31), true).unwrap();
+        assert_eq!(found(&notes)[2], [31]);
+    }
+
+    #[test]
+    fn the_end_of_an_answer_that_is_there_as_a_whole_is_noted() {
+        let directory = tempfile::tempdir().unwrap();
+        let notes = Notes::new(directory.path()).unwrap();
+        let part = |delivered, uncertain| Part {
+            message_id: Some(9),
+            delivered,
+            uncertain,
+            grows: false,
+            attempts: 1,
+            end_bytes: 5,
+        };
+        let ended = |state, delivery| {
+            let outcome = Outcome { state, failure: None, delivery, timings: Timings::default() };
+            notes.note_end(id(3), &outcome).unwrap()
+        };
+        assert!(!ended(State::Delivered, None));
+        assert!(!ended(State::Delivered, Some(vec![])), "what a command says is no answer");
+        assert!(!ended(State::Failed, Some(vec![part(true, false)])), "it would be asked again");
+        assert!(!ended(State::Delivered, Some(vec![part(true, true)])), "the user would be told again");
+        assert!(!ended(State::Delivered, Some(vec![part(true, false), part(false, false)])));
+        assert!(ended(State::Delivered, Some(vec![part(true, false)])));
+        let mut turns = [owed(3, State::Answered)];
+        notes.complete(BOT, &mut turns).unwrap();
+        assert_eq!(turns[0].delivery, [part(true, false)]);
+    }
+
+    #[test]
     fn a_torn_line_is_none_and_spoils_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let notes = Notes::new(directory.path()).unwrap();
-        notes.note(id(1), ledger(10)).unwrap();
+        notes.note(id(1), ledger(10), false).unwrap();
         let path = directory.path().join("bot-77.ledgers");
         append(&path).unwrap().write_all(b"\n{\"update\":1,\"led").unwrap();
         let notes = Notes::new(directory.path()).unwrap();
         assert_eq!(found(&notes)[0], [10]);
-        notes.note(id(2), ledger(20)).unwrap();
+        notes.note(id(2), ledger(20), false).unwrap();
         assert_eq!(found(&notes), [vec![10], vec![20], vec![]]);
     }
 
@@ -386,11 +439,11 @@ mod tests {
         let path = directory.path().join("bot-77.ledgers");
         let bytes = || fs::metadata(&path).unwrap().len();
         for number in 0..60_000 {
-            notes.note(id(1 + number % 2), ledger(number)).unwrap();
+            notes.note(id(1 + number % 2), ledger(number), false).unwrap();
         }
         assert!(bytes() > GROWTH_BYTES);
         let copied = notes.0.copy(BOT).unwrap();
-        notes.note(id(1), ledger(70_000)).unwrap();
+        notes.note(id(1), ledger(70_000), false).unwrap();
         notes.0.put_in_place(copied).unwrap();
         assert!(bytes() < 1_000);
         assert_eq!(found(&notes)[..2], [vec![70_000], vec![59_999]], "what came meanwhile is kept");
@@ -403,7 +456,7 @@ mod tests {
         let next = Notes::new(directory.path()).unwrap();
         next.take_over(BOT, &[owed(1, State::Accepted)]).unwrap();
         assert_eq!(found(&next)[..2], [vec![70_000], vec![]]);
-        next.note(id(2), ledger(5)).unwrap();
+        next.note(id(2), ledger(5), false).unwrap();
         next.take_over(BOT, &[]).unwrap();
         assert_eq!(found(&next)[..2], [vec![70_000], vec![5]], "it has been taken over");
         next.is_over(id(1));
@@ -417,7 +470,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let notes = Notes::new(directory.path()).unwrap();
         let file = || notes.0.books().get(&BOT).unwrap().file.clone();
-        notes.note(id(1), ledger(1)).unwrap();
+        notes.note(id(1), ledger(1), false).unwrap();
         let first = file();
         notes.0.tidy();
         assert!(Arc::ptr_eq(&first, &file()), "it is small");

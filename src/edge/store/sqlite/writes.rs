@@ -6,7 +6,7 @@ use super::errors::during;
 use super::{Recorded, StoreError, rows};
 use crate::domain::chat::ChatMessage;
 use crate::domain::ids::{ChatKey, TurnId};
-use crate::domain::record::{Answer, Ledger, NewTurn, Outcome, Place, State, StoredTurn, place_after};
+use crate::domain::record::{Answer, NewTurn, Outcome, Place, State, StoredTurn, place_after};
 
 /// Adds a turn at the end of its conversation unless it is there already.
 pub(super) fn record(connection: &Connection, new: NewTurn) -> Result<Recorded, StoreError> {
@@ -54,21 +54,6 @@ pub(super) fn save_answer(connection: &Connection, id: TurnId, answer: &Answer) 
         ":status": rows::json(&answer.ledger.status)?,
         ":closed_until_ms": answer.ledger.closed_until_ms,
         ":begun_again": answer.ledger.begun_again,
-    });
-    on_record(id, changed.map_err(&failed)?)
-}
-
-/// Writes the ledger and nothing else.
-pub(super) fn save_delivery(connection: &Connection, id: TurnId, ledger: &Ledger) -> Result<(), StoreError> {
-    const UPDATE: &str = "UPDATE turns SET delivery = :delivery, status = :status,
-                          closed_until_ms = :closed_until_ms, begun_again = :begun_again WHERE _id = :_id";
-    let failed = during("save a delivery ledger");
-    let changed = connection.prepare_cached(UPDATE).map_err(&failed)?.execute(named_params! {
-        ":_id": id.to_string(),
-        ":delivery": rows::json(&ledger.delivery)?,
-        ":status": rows::json(&ledger.status)?,
-        ":closed_until_ms": ledger.closed_until_ms,
-        ":begun_again": ledger.begun_again,
     });
     on_record(id, changed.map_err(&failed)?)
 }
