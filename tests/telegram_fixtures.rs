@@ -130,7 +130,8 @@ fn is_told_apart(answer: &Value, error: &TelegramError) -> bool {
             let told_by_code = [401, 403, 409, 429].map(|code| json!(code));
             said == text && !told_by_code.contains(&answer["error_code"])
         }
-        TelegramError::Unreachable(_) | TelegramError::Uncertain(_) => false,
+        TelegramError::Uncertain(said) => answer["error_code"] == 504 && said == text,
+        TelegramError::Unreachable(_) => false,
     }
 }
 
