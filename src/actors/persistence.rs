@@ -200,10 +200,8 @@ impl Persistence {
         let store = self.store.clone();
         let mut written = match write {
             Write::Ledger { ledger, is_answered } => {
-                let (ledger, is_answered, haste) = (ledger.clone(), *is_answered, haste(is_awaited, ledger));
-                until_taken("save a ledger", move || {
-                    store.save_delivery(turn, ledger.clone(), is_answered, haste)
-                })
+                let (ledger, is_answered) = (ledger.clone(), *is_answered);
+                until_taken("save a ledger", move || store.save_delivery(turn, ledger.clone(), is_answered))
             }
             Write::Messages(messages) => {
                 let messages = messages.clone();
@@ -306,7 +304,7 @@ impl Persistence {
     }
 }
 
-/// How soon a ledger is to be on record, for which an Outbox waits where it `is_awaited`.
+/// How soon an answer is to be on record, for whose ledger an Outbox waits where it `is_awaited`.
 fn haste(is_awaited: bool, ledger: &Ledger) -> Haste {
     match is_awaited {
         true if ledger.delivery.len() <= 1 => Haste::AtOnce,

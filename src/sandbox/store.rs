@@ -113,7 +113,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool, _: Haste) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool) -> Stored<()> {
         // As in the embedded store, a note is no commit.
         Box::pin(ready(found(&mut self.shelf(), id).map(|turn| turn.set_ledger(ledger))))
     }

@@ -258,7 +258,7 @@ pub async fn a_ledger_is_kept_until_the_turn_has_ended(stage: Stage) {
         closed_until_ms: Some(i64::MAX),
         begun_again: true,
     };
-    store.save_delivery(id(1), ledger.clone(), false, Haste::AtOnce).await.expect("saved");
+    store.save_delivery(id(1), ledger.clone(), false).await.expect("saved");
     expected.delivery.clone_from(&ledger.delivery);
     expected.status.clone_from(&ledger.status);
     expected.closed_until_ms = ledger.closed_until_ms;
@@ -277,12 +277,12 @@ pub async fn a_ledger_is_there_for_the_next_process(stage: Stage) {
     let ledger = |status: i64| Ledger { status: vec![status], ..Ledger::default() };
     let shown = Ledger { delivery: vec![part()], ..ledger(13) };
     for (update, ledger) in [(1, ledger(10)), (2, ledger(20)), (1, ledger(11)), (3, shown.clone())] {
-        store.save_delivery(id(update), ledger, false, Haste::InCompany).await.expect("saved");
+        store.save_delivery(id(update), ledger, false).await.expect("saved");
     }
     let later = |status| Answer { ledger: ledger(status), ..answer("b") };
     store.save_answer(id(1), later(12), Haste::AtOnce).await.expect("saved");
     store.save_answer(id(4), later(40), Haste::AtOnce).await.expect("saved");
-    store.save_delivery(id(4), ledger(41), true, Haste::InCompany).await.expect("saved");
+    store.save_delivery(id(4), ledger(41), true).await.expect("saved");
     // An answer that the chat has as a whole; the process is killed before its end is on record, or is not.
     let whole = Part { uncertain: false, ..part() };
     store.save_answer(id(5), later(50), Haste::AtOnce).await.expect("saved");

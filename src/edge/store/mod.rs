@@ -121,7 +121,7 @@ pub trait Store: Send + Sync {
     /// Writes the ledger of a turn whose answer is on record or not, and nothing else. It outlives the process;
     /// a machine that fails may take what was written in its last second with it. [`unfinished`](Self::unfinished)
     /// has it, other reads may have an earlier one.
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool, haste: Haste) -> Stored<()>;
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool) -> Stored<()>;
 
     /// Somebody waits for what is being written [in company](Haste::InCompany).
     fn hurry(&self) {}

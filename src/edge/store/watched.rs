@@ -170,9 +170,9 @@ impl Store for Watched {
         self.write(|store| store.save_answer(id, answer, haste))
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool, haste: Haste) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool) -> Stored<()> {
         // A note shows nothing of how commits fare.
-        self.read(|store| store.save_delivery(id, ledger, is_answered, haste))
+        self.read(|store| store.save_delivery(id, ledger, is_answered))
     }
 
     fn hurry(&self) {

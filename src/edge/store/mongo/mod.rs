@@ -133,7 +133,7 @@ impl Store for MongoStore {
         self.with(|inside| async move { inside.update(id, &fields::of_answer(&answer)).await })
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool, _: Haste) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, _: bool) -> Stored<()> {
         self.with(move |inside| async move { inside.update(id, &fields::of_ledger(&ledger)).await })
     }
 

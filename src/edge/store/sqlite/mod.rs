@@ -115,7 +115,7 @@ impl Store for SqliteStore {
         self.over(id, self.writer.run(haste, move |connection| writes::save_answer(connection, id, &answer)))
     }
 
-    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool, _: Haste) -> Stored<()> {
+    fn save_delivery(&self, id: TurnId, ledger: Ledger, is_answered: bool) -> Stored<()> {
         let noted = self.notes.note(id, ledger, is_answered);
         Box::pin(async { noted })
     }
