@@ -30,7 +30,7 @@ const GAPS_IN_SILENCE: u32 = 16;
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
     waiting: Option<Waiting>,
-    /// Writes in the last commit.
+    /// Writes in the last commit, but for those that would have come along with any.
     company: u32,
     /// How long after the one before each of them came, on average.
     gap: Duration,
@@ -39,6 +39,8 @@ pub(super) struct Gathering {
 #[derive(Debug)]
 struct Waiting {
     writes: u32,
+    /// Of them, those that tell how many are likely to come: not what has all the time in the world.
+    telling: u32,
     first_came: Instant,
     last_came: Instant,
     /// When the least patient of them goes.
@@ -53,13 +55,20 @@ impl Gathering {
         let until = now + self.patience(haste);
         let waiting = self.waiting.get_or_insert(Waiting {
             writes: 0,
+            telling: 0,
             first_came: now,
             last_came: now,
             until,
             is_awaited: false,
         });
         waiting.writes += 1;
-        waiting.last_came = now;
+        if haste != Haste::Sometime {
+            if waiting.telling == 0 {
+                waiting.first_came = now;
+            }
+            waiting.telling += 1;
+            waiting.last_came = now;
+        }
         waiting.until = waiting.until.min(until);
         waiting.is_awaited |= matches!(haste, Haste::AtOnce | Haste::Soon);
         self.is_earlier_than(before)
@@ -90,16 +99,23 @@ impl Gathering {
     /// Those that wait are committed, `most` of them at most. How many.
     pub(super) fn go(&mut self, most: u32, now: Instant) -> u32 {
         let Some(waiting) = self.waiting.take() else { return 0 };
-        self.company = waiting.writes.min(most);
-        self.gap =
-            (waiting.last_came - waiting.first_came).checked_div(waiting.writes - 1).unwrap_or_default();
-        let left = waiting.writes - self.company;
+        let gone = waiting.writes.min(most);
+        self.company = waiting.telling.min(most);
+        let gaps = waiting.telling.saturating_sub(1);
+        self.gap = (waiting.last_came - waiting.first_came).checked_div(gaps).unwrap_or_default();
+        let left = waiting.writes - gone;
         if left > 0 {
             // They have waited.
-            self.waiting =
-                Some(Waiting { writes: left, first_came: now, last_came: now, until: now, is_awaited: true });
+            self.waiting = Some(Waiting {
+                writes: left,
+                telling: left,
+                first_came: now,
+                last_came: now,
+                until: now,
+                is_awaited: true,
+            });
         }
-        self.company
+        gone
     }
 
     /// How long a write may wait. One that somebody waits for does so only where others are likely to come.
@@ -172,6 +188,18 @@ mod tests {
         assert_eq!(waits_us(1, &[(0, Haste::InCompany), (700, Haste::AtOnce), (700, Haste::InCompany)]), 700);
         assert_eq!(waits_us(1, &[(0, Haste::Sometime), (100_000, Haste::Soon)]), 100_000);
         assert_eq!(waits_us(1, &[(0, Haste::Sometime), (100_000, Haste::InCompany)]), 110_000);
+    }
+
+    #[test]
+    fn what_has_all_the_time_is_no_sign_of_others() {
+        let (mut gathering, now) = after_a_commit_of(1);
+        gathering.came(Haste::Sometime, now);
+        gathering.came(Haste::Soon, now + us(90_000));
+        assert_eq!(gathering.go(MOST, now + us(90_000)), 2);
+        gathering.came(Haste::Soon, now + us(100_000));
+        assert_eq!(gathering.goes_at(), Some(now + us(100_000)), "nobody else is likely to come");
+        assert_eq!(waits_us(1, &[(0, Haste::Sometime); 63]), 250_000);
+        assert_eq!(waits_us(1, &[(0, Haste::Sometime); 64]), 0, "they are enough by themselves");
     }
 
     #[test]
