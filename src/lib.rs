@@ -14,4 +14,5 @@ pub mod messages;
 pub mod port;
 pub mod sandbox;
 pub mod server;
+pub mod stop;
 pub mod testing;

@@ -1,12 +1,12 @@
 //! `brigade serve`: the bot on Telegram.
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failed;
 use super::logging::{self, FlowOptions};
 use crate::config::{Config, Secrets};
 use crate::server::{Server, ServerError, Updates, listen, webhook_secret};
+use crate::stop::Stop;
 
 /// Run the bot on Telegram.
 ///
@@ -86,42 +86,5 @@ fn allow_open_files(turns: usize) {
         ),
         Ok(_) => {}
         Err(error) => tracing::warn!("the limit of open files can't be raised: {error}"),
-    }
-}
-
-/// The signals that ask the process to stop.
-struct Stop {
-    terminate: Option<Signal>,
-    interrupt: Option<Signal>,
-}
-
-impl Stop {
-    fn listen() -> Self {
-        // Where signals can't be listened for, their default ends the process, which loses nothing.
-        Self {
-            terminate: signal(SignalKind::terminate()).ok(),
-            interrupt: signal(SignalKind::interrupt()).ok(),
-        }
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            () = received(&mut self.terminate) => {}
-            () = received(&mut self.interrupt) => {}
-        }
-    }
-
-    async fn asked_twice(&mut self) {
-        self.asked().await;
-        self.asked().await;
-    }
-}
-
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
     }
 }

@@ -64,7 +64,7 @@ impl Hub {
         }
     }
 
-    /// Where updates go, as somebody has said; a hook that was given by hand stays.
+    /// Has updates go there, though the bot has not said so.
     ///
     /// # Errors
     /// When no client can be made.

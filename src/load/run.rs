@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::future::select_all;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -23,6 +21,7 @@ use super::watch::{Cpu, Watch};
 use super::webhook::USUAL_CONNECTIONS;
 use super::{model, process, stored, telegram};
 use crate::sandbox::telegram::{SharedWorld, World, webhook};
+use crate::stop::Stop;
 
 /// The first update of a bot with a store of its own.
 const FIRST_UPDATE: i64 = 500_000_001;
@@ -96,7 +95,7 @@ impl Tested {
 pub async fn run(options: Options) -> Result<Report, String> {
     options.profile.check()?;
     // From now on: the bot must not outlive this process, however early that is told to end.
-    let mut asked_to_end = AskedToEnd::listen();
+    let mut stop = Stop::listen();
     look_for_room(options.profile.chats)?;
     let folder = tempfile::tempdir().map_err(|error| format!("no folder can be made: {error}"))?;
     let peers = Peers::new(options.peers.clone()).map_err(|error| error.to_string())?;
@@ -109,7 +108,7 @@ pub async fn run(options: Options) -> Result<Report, String> {
         folder: folder.path().to_owned(),
     };
     let serving = serve(hub.clone(), telegram, model);
-    let testing = test(&options, &hub, &places, &mut asked_to_end);
+    let testing = test(&options, &hub, &places, &mut stop);
     tokio::select! {
         failed = serving => Err(format!("the simulators failed: {}", failed.err().map_or_else(String::new, |error| error.to_string()))),
         report = testing => report,
@@ -180,15 +179,10 @@ async fn serve(hub: Rc<Hub>, telegram: TcpListener, model: TcpListener) -> io::R
     tokio::try_join!(telegram, model, ruled).map(drop)
 }
 
-async fn test(
-    options: &Options,
-    hub: &Rc<Hub>,
-    places: &Places,
-    asked_to_end: &mut AskedToEnd,
-) -> Result<Report, String> {
+async fn test(options: &Options, hub: &Rc<Hub>, places: &Places, stop: &mut Stop) -> Result<Report, String> {
     let mut bot = tokio::select! {
         bot = meet(options, hub, places) => bot?,
-        () = asked_to_end.wait() => return Err("it was ended before the bot took updates".to_owned()),
+        () = stop.asked() => return Err("it was ended before the bot took updates".to_owned()),
     };
     let pid = match (&bot, &options.bot) {
         (Some(bot), _) => bot.pid(),
@@ -198,10 +192,10 @@ async fn test(
     let idle_rss_kb = pid.and_then(process::rss_kb);
     let (bot_cores, shares_cores) = cores_of(options, pid);
     let most_fds = pid.and_then(process::most_open_files);
-    let (stop, stopped) = watch::channel(false);
+    let (end, ended) = watch::channel(false);
     let began = Instant::now();
     let before = Cpu::now(pid);
-    let plan = Plan { first_chat: options.first_chat, began, stopped };
+    let plan = Plan { first_chat: options.first_chat, began, stopped: ended };
     let driving = tokio::task::spawn_local(driver::drive(hub.clone(), plan));
     let mut watch = Watch::begin(pid);
     let (interrupted, died) = tokio::select! {
@@ -210,10 +204,10 @@ async fn test(
             (false, None)
         }
         how = watch.over(hub, &mut bot) => (false, Some(how)),
-        () = asked_to_end.wait() => (true, None),
+        () = stop.asked() => (true, None),
     };
     // Nobody asks any more; whoever still waits has been forgotten.
-    stop.send_replace(true);
+    end.send_replace(true);
     watch.end(hub);
     let took = began.elapsed();
     let used = Cpu::now(pid).since(before);
@@ -261,23 +255,6 @@ fn cores_of(options: &Options, pid: Option<u32>) -> (usize, bool) {
             (bots.len().max(1), bots.iter().any(|core| ours.contains(core)))
         }
         None => (1, false),
-    }
-}
-
-/// By Ctrl-C, or as `timeout` and CI end a program.
-struct AskedToEnd(Vec<Signal>);
-
-impl AskedToEnd {
-    fn listen() -> Self {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
-    }
-
-    async fn wait(&mut self) {
-        if self.0.is_empty() {
-            return std::future::pending().await;
-        }
-        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
     }
 }
 

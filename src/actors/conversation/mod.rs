@@ -396,7 +396,8 @@ impl Handler<AbandonTurn> for Conversation {
 
     fn handle(&mut self, abandon: AbandonTurn, _: &mut Context<Self>) {
         let AbandonTurn { mut turn, reason, notice } = abandon;
-        // What was shown of an answer that is not complete stays, and the notice says why.
+        // What was shown of an answer that is not complete stays, in the chat and on record, and the notice says why:
+        // what is taken over of it would be deleted.
         let delivery = std::mem::take(&mut turn.delivery);
         self.take_over(&mut turn);
         turn.delivery = delivery;

@@ -1,5 +1,5 @@
 //! The embedded store: one SQLite file, one thread that writes and one that reads; beside it a file for each
-//! bot with the ledgers of answers that are being written (`notes.rs`).
+//! bot with the ledgers of turns that are not ended (`notes.rs`).
 //!
 //! Writes are committed in groups (`writer.rs`): a durable commit costs one flush of the disk,
 //! whether it holds one turn or two hundred.
@@ -135,13 +135,8 @@ impl Store for SqliteStore {
     fn save_outcome(&self, id: TurnId, outcome: Outcome) -> Stored<()> {
         let notes = self.notes.clone();
         let haste = match notes.note_end(id, &outcome) {
-            Ok(is_noted) => {
-                if is_noted {
-                    Haste::Sometime
-                } else {
-                    Haste::InCompany
-                }
-            }
+            Ok(true) => Haste::Sometime,
+            Ok(false) => Haste::InCompany,
             Err(error) => return Box::pin(async { Err(error) }),
         };
         let written = self.writer.run(haste, move |connection| {
