@@ -1,6 +1,6 @@
 //! Conversation: one chat's (or topic's) history and its turns, one at a time.
 //!
-//! What a turn needs next is decided by [`Turn`]; here it is done. `model.rs` and `tools.rs`
+//! What a turn needs next is decided by [`Turn`](crate::domain::turn::Turn); here it is done. `model.rs` and `tools.rs`
 //! beside this file hold the calls to the model and the tools.
 
 mod ending;
