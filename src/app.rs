@@ -93,6 +93,7 @@ impl Settings {
         let conversation_settings = ConversationSettings {
             instructions,
             hold_bytes: delivery.chunk_chars,
+            read_every: Duration::from_millis(llm.read_every_ms),
             history: Limits { max_turns: history.max_turns, max_chars: history.max_chars },
             rules: TurnRules {
                 first_call: llm.first_call,

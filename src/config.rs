@@ -91,6 +91,8 @@ pub struct Llm {
     pub first_token_timeout_ms: u64,
     /// How long a stream may be silent.
     pub idle_timeout_ms: u64,
+    /// How long words of a stream may wait to be read while they make no send yet; 0 for not at all.
+    pub read_every_ms: u64,
     /// The wait before a call that failed is made again; it doubles with each failure.
     pub retry_first_ms: u64,
     /// The longest such wait.
@@ -277,6 +279,7 @@ impl Default for Llm {
             connect_timeout_ms: 10_000,
             first_token_timeout_ms: 120_000,
             idle_timeout_ms: 60_000,
+            read_every_ms: 100,
             retry_first_ms: 500,
             retry_most_ms: 15_000,
             turn_deadline_ms: 180_000,
@@ -410,6 +413,7 @@ impl Config {
         within("llm.connect_timeout_ms", self.llm.connect_timeout_ms, 1, DAY_MS);
         within("llm.first_token_timeout_ms", self.llm.first_token_timeout_ms, 1, DAY_MS);
         within("llm.idle_timeout_ms", self.llm.idle_timeout_ms, 1, DAY_MS);
+        within("llm.read_every_ms", self.llm.read_every_ms, 0, 1_000);
         within("llm.retry_first_ms", self.llm.retry_first_ms, 1, DAY_MS);
         within("llm.retry_most_ms", self.llm.retry_most_ms, 1, DAY_MS);
         within("llm.turn_deadline_ms", self.llm.turn_deadline_ms, 0, DAY_MS);

@@ -19,7 +19,7 @@ use crate::config::{Config, Http, Secrets};
 use crate::domain::commands;
 use crate::edge::http::{Gate, WEBHOOK_PATH, routes};
 use crate::edge::intake::Intake;
-use crate::edge::llm::chat_completions;
+use crate::edge::llm::SettingsError;
 use crate::edge::store::owner::Owner;
 use crate::edge::store::watched::Watch;
 use crate::edge::store::{Store, StoreError};
@@ -81,7 +81,7 @@ pub enum ServerError {
     Client(#[from] reqwest::Error),
     /// The model's client can't be made.
     #[error("{0}")]
-    Model(#[from] chat_completions::SettingsError),
+    Model(#[from] SettingsError),
     /// A thread can't be had.
     #[error("the actors can't be started: {0}")]
     Shards(std::io::Error),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use brigade::domain::chat::{ChatMessage, Reply, ToolSpec};
 use brigade::edge::llm::chat_completions::{ChatCompletions, Settings};
-use brigade::edge::llm::{Model, ModelError, Piece, Request};
+use brigade::edge::llm::{Answer, Model, ModelError, Piece, Request};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -208,6 +208,32 @@ async fn chunks_that_come_together_are_one_piece_and_slow_ones_their_own() {
     let (texts, outcome) = soon(answer(steps)).await;
     assert_eq!(texts, ["a", "b"]);
     assert_eq!(outcome.unwrap().content, "ab");
+}
+
+#[tokio::test]
+async fn what_is_not_wanted_yet_stays_where_it_is() {
+    let delta =
+        |word: &str| text(format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{word}\"}}}}]}}\n\n"));
+    let pause = || Pause(SHORT / 10);
+    let steps = vec![
+        opening(),
+        delta("a"),
+        pause(),
+        delta("b"),
+        pause(),
+        delta("c"),
+        pause(),
+        text("data: [DONE]\n\n"),
+    ];
+    let (base_url, _requests) = server(vec![steps]).await;
+    let mut pieces = soon(model(&base_url).stream(request())).await.unwrap();
+    assert_eq!(soon(pieces.next()).await, Some(Ok(Piece::Text("a".to_owned()))));
+    let rest = Duration::from_millis(500);
+    pieces.rest(rest);
+    let asked = std::time::SystemTime::now();
+    assert_eq!(soon(pieces.next()).await, Some(Ok(Piece::Text("bc".to_owned()))));
+    assert!(asked.elapsed().unwrap() > rest / 2);
+    assert!(matches!(soon(pieces.next()).await, Some(Ok(Piece::End(_)))));
 }
 
 #[tokio::test]

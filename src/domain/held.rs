@@ -59,6 +59,11 @@ impl HeldText {
         !self.text.is_empty() && self.is_enough(cut_bytes)
     }
 
+    /// How much of the answer has come, and how much is missing that a send needs at least.
+    pub fn come_and_missing_bytes(&self) -> (usize, usize) {
+        (self.come_bytes, self.enough_bytes.saturating_sub(self.come_bytes))
+    }
+
     /// What is held, if anything.
     pub fn take(&mut self) -> Option<String> {
         if self.text.is_empty() {

@@ -10,6 +10,7 @@ pub mod held;
 pub mod history;
 pub mod ids;
 pub mod line;
+pub mod lull;
 pub mod markdown;
 pub mod pacing;
 pub mod record;

@@ -11,10 +11,12 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, WeakAdd
 use futures::future::BoxFuture;
 use futures::{FutureExt, poll};
 use tokio::task::{AbortHandle, yield_now};
+use tokio::time::Instant;
 
 use super::Conversation;
 use crate::domain::held::HeldText;
 use crate::domain::ids::TurnId;
+use crate::domain::lull::Lull;
 use crate::domain::turn::Turn;
 use crate::edge::llm::{Answer, ModelError, More, Piece, Pieces};
 
@@ -88,6 +90,7 @@ struct Ear {
     asked: Asked,
     cut_bytes: CutBytes,
     held: HeldText,
+    lull: Lull,
 }
 
 impl Ear {
@@ -97,12 +100,15 @@ impl Ear {
             Ok(answer) => answer,
             Err(error) => return self.tell(Err(error)),
         };
+        let began = Instant::now();
         while let Some(more) = self.next(&mut answer).await {
             match more {
                 Ok(More::Text) => {
                     if self.held.grew(&self.cut_bytes) {
                         self.hand_on();
                     }
+                    let (come_bytes, missing_bytes) = self.held.come_and_missing_bytes();
+                    answer.rest(self.lull.next(began.elapsed(), come_bytes, missing_bytes));
                 }
                 Ok(More::End(reply)) => self.end(Ok(Piece::End(reply))),
                 Err(error) => self.end(Err(error)),
@@ -155,7 +161,8 @@ impl Conversation {
         let (turn, call, cut_bytes) = (running.stored.id, running.calls, running.cut_bytes.clone());
         let come_bytes = running.turn.as_ref().map_or(0, Turn::next_from);
         let held = HeldText::new(self.settings.hold_bytes, come_bytes);
-        let ear = Ear { me: me.clone(), turn, call, asked, cut_bytes, held };
+        let lull = Lull::new(self.settings.read_every);
+        let ear = Ear { me: me.clone(), turn, call, asked, cut_bytes, held, lull };
         let task = tokio::task::spawn_local(async move {
             // A panic here is one of this chat's, and goes the way of all of them.
             if let Err(panic) = AssertUnwindSafe(ear.listen(pieces)).catch_unwind().await {

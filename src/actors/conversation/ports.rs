@@ -68,6 +68,8 @@ pub struct ConversationSettings {
     /// Bytes of an answer behind the last send of which the Chunker can't make the next, so that it need
     /// not be told of each delta; 0 where every delta may show.
     pub hold_bytes: usize,
+    /// How long words that make no send yet may wait to be read.
+    pub read_every: Duration,
     /// When the model is asked and tools run.
     pub rules: TurnRules,
     /// What is done about model calls that fail.

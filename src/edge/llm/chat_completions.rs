@@ -1,7 +1,6 @@
 //! The Chat Completions client: [`Model`] over HTTP.
 
 use std::future::{Future, poll_fn};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -9,16 +8,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{StreamExt, TryStreamExt};
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, Url};
+use futures::{Stream, StreamExt};
+use http_body_util::{BodyDataStream, Full};
+use hyper::body::Incoming;
+use hyper::header::PROXY_AUTHORIZATION;
+use hyper::{Method, Request as HttpRequest, Response};
+use hyper_util::client::legacy::Error as HttpError;
+use hyper_util::client::proxy::matcher::Matcher;
 use tokio::time::{Instant, timeout_at};
 
+use super::connect::{HttpClient, client};
+use super::endpoint::{Endpoint, SettingsError};
 use super::pieces::{Limits, pieces_since};
 use super::provider_error::of_response;
 use super::request::{Delivery, body};
 use super::retry_after::retry_after;
 use super::secret::Secret;
+use super::socket::Rest;
 use super::wire::causes;
 use super::{Answer, Model, ModelError, More, Pieces, Request};
 use crate::domain::chat::Reply;
@@ -47,18 +53,13 @@ pub struct Settings {
     pub max_answer_bytes: usize,
 }
 
-/// Settings that no client can be made of.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the language model can't be set up: {0}")]
-pub struct SettingsError(String);
-
 /// A model behind an API that speaks Chat Completions. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct ChatCompletions(Arc<Inner>);
 
 struct Inner {
-    client: Client,
-    url: Url,
+    client: HttpClient,
+    endpoint: Endpoint,
     key: Secret,
     model: String,
     limits: Arc<Limits>,
@@ -74,10 +75,10 @@ impl ChatCompletions {
     /// When `base_url` is no http(s) address, or TLS can't be set up.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let api_key = settings.api_key.filter(|key| !key.trim().is_empty());
-        let url = endpoint(&settings.base_url, api_key.is_some())?;
-        let builder = redirect::no_followers().connect_timeout(settings.connect_timeout);
-        let builder = if is_local(&url) { builder.no_proxy() } else { builder };
-        let client = builder.build().map_err(|error| SettingsError(causes(&error)))?;
+        let mut endpoint = Endpoint::new(&settings.base_url, api_key.as_deref())?;
+        let proxies = if endpoint.is_local { Matcher::builder().build() } else { Matcher::from_system() };
+        let (client, proxy_authorization) = client(&endpoint.uri, &proxies, settings.connect_timeout);
+        endpoint.headers.extend(proxy_authorization.map(|value| (PROXY_AUTHORIZATION, value)));
         let limits = Limits {
             first_token: settings.first_token_timeout,
             idle: settings.idle_timeout,
@@ -85,7 +86,7 @@ impl ChatCompletions {
         };
         Ok(Self(Arc::new(Inner {
             client,
-            url,
+            endpoint,
             key: Secret(api_key),
             model: settings.model,
             limits: Arc::new(limits),
@@ -110,8 +111,9 @@ impl Model for ChatCompletions {
             let started = Instant::now();
             let response = inner.in_time(started, inner.send_stream(&request)).await;
             let response = response.map_err(|error| inner.hide_key(error))?;
-            let answer = pieces_since(started, plain_errors(response), inner.limits.clone());
-            Ok(Pieces::new(WithoutKey { answer, inner }))
+            let rest = response.extensions().get::<Rest>().cloned();
+            let answer = pieces_since(started, body_bytes(response), inner.limits.clone());
+            Ok(Pieces::new(Streamed { answer, rest, inner }))
         })
     }
 }
@@ -121,7 +123,7 @@ impl Inner {
         let started = Instant::now();
         let reply = async {
             let response = self.send(request, Delivery::Whole).await?;
-            whole(pieces_since(started, plain_errors(response), self.limits.clone())).await
+            whole(pieces_since(started, body_bytes(response), self.limits.clone())).await
         };
         self.in_time(started, reply).await
     }
@@ -138,7 +140,7 @@ impl Inner {
     }
 
     /// Sends once, or twice to a provider that turns out not to know `stream_options`.
-    async fn send_stream(&self, request: &Request) -> Result<Response, ModelError> {
+    async fn send_stream(&self, request: &Request) -> Result<Response<Incoming>, ModelError> {
         if self.plain_streams.load(Ordering::Relaxed) {
             return Ok(self.send(request, Delivery::PlainStream).await?);
         }
@@ -152,22 +154,21 @@ impl Inner {
         }
     }
 
-    async fn send(&self, request: &Request, delivery: Delivery) -> Result<Response, Refusal> {
+    async fn send(&self, request: &Request, delivery: Delivery) -> Result<Response<Incoming>, Refusal> {
         let json = body(&self.model, request, delivery)
             .map_err(|error| ModelError::BadRequest(format!("it can't be written as json: {error}")))?;
-        let mut post = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(json);
-        if let Some(key) = &self.key.0 {
-            post = post.bearer_auth(key.trim());
-        }
-        let response = post.send().await.map_err(|error| self.unreachable(error))?;
+        let mut post = HttpRequest::new(Full::from(json));
+        *post.method_mut() = Method::POST;
+        *post.uri_mut() = self.endpoint.uri.clone();
+        *post.headers_mut() = self.endpoint.headers.clone();
+        let response = self.client.request(post).await.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> ModelError {
-        let place = redirect::place(&self.url);
-        let error = error.without_url();
-        let cause = causes(&error);
-        if lacks_files(&error) {
+    fn unreachable(&self, error: &HttpError) -> ModelError {
+        let place = &self.endpoint.place;
+        let cause = causes(error);
+        if lacks_files(error) {
             return ModelError::NoSockets(cause);
         }
         if cause.contains("timed out") {
@@ -212,7 +213,7 @@ impl From<Refusal> for ModelError {
 }
 
 /// What a response says that is no success. A body that breaks off is used as far as it came.
-async fn refusal(response: Response) -> Refusal {
+async fn refusal(response: Response<Incoming>) -> Refusal {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers());
     if response.status().is_redirection() {
@@ -223,7 +224,7 @@ async fn refusal(response: Response) -> Refusal {
         .into();
     }
     let mut body = Vec::new();
-    let mut bytes = response.bytes_stream();
+    let mut bytes = body_bytes(response);
     while let Some(Ok(chunk)) = bytes.next().await {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_REFUSAL_BYTES {
@@ -237,10 +238,10 @@ async fn refusal(response: Response) -> Refusal {
     Refusal { error, about_stream_options }
 }
 
-fn plain_errors(
-    response: Response,
-) -> impl futures::Stream<Item = Result<Bytes, reqwest::Error>> + Unpin + Send {
-    response.bytes_stream().map_err(reqwest::Error::without_url)
+fn body_bytes(
+    response: Response<Incoming>,
+) -> impl Stream<Item = Result<Bytes, hyper::Error>> + Unpin + Send {
+    BodyDataStream::new(response.into_body())
 }
 
 async fn whole(mut answer: impl Answer) -> Result<Reply, ModelError> {
@@ -253,13 +254,29 @@ async fn whole(mut answer: impl Answer) -> Result<Reply, ModelError> {
     Err(ModelError::Broken("the answer has no end".to_owned()))
 }
 
-/// An answer whose errors don't tell the key.
-struct WithoutKey<A> {
+/// A streamed answer. Its errors don't tell the key; its connection goes to rest when it is asked to.
+struct Streamed<A> {
     answer: A,
+    rest: Option<Rest>,
     inner: Arc<Inner>,
 }
 
-impl<A: Answer> Answer for WithoutKey<A> {
+impl<A> Drop for Streamed<A> {
+    fn drop(&mut self) {
+        // The next answer over this connection is wanted at once.
+        self.ask_for(Duration::ZERO);
+    }
+}
+
+impl<A> Streamed<A> {
+    fn ask_for(&self, rest: Duration) {
+        if let Some(connection) = &self.rest {
+            connection.ask(rest);
+        }
+    }
+}
+
+impl<A: Answer> Answer for Streamed<A> {
     fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
@@ -268,60 +285,9 @@ impl<A: Answer> Answer for WithoutKey<A> {
         let more = ready!(self.answer.poll_more(cx, text));
         Poll::Ready(more.map(|more| more.map_err(|error| self.inner.hide_key(error))))
     }
-}
 
-/// The address of the call: `base_url` with `chat/completions` at the end of its path.
-fn endpoint(base_url: &str, has_key: bool) -> Result<Url, SettingsError> {
-    let bad = |why: &str| {
-        SettingsError(format!(
-            "OPENAI_BASE_URL is no usable address ({why}); give one such as https://api.openai.com/v1"
-        ))
-    };
-    let mut url = Url::parse(base_url.trim()).map_err(|error| bad(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(bad("it must begin with http:// or https://"));
-    }
-    if has_key {
-        // One of the two only, or there would be two authorization headers.
-        let stripped = url.set_username("").and_then(|()| url.set_password(None));
-        stripped.map_err(|()| bad("its user name can't be read"))?;
-    }
-    if !url.path().trim_end_matches('/').ends_with("/chat/completions") {
-        let mut path = url.path_segments_mut().map_err(|()| bad("it has no path"))?;
-        path.pop_if_empty().extend(["chat", "completions"]);
-    }
-    Ok(url)
-}
-
-fn is_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_address_is_completed() {
-        for (base, expected) in [
-            ("https://a.b/v1", "https://a.b/v1/chat/completions"),
-            ("https://a.b/v1/", "https://a.b/v1/chat/completions"),
-            (" http://a.b:81 ", "http://a.b:81/chat/completions"),
-            ("https://a.b/v1?api-version=3", "https://a.b/v1/chat/completions?api-version=3"),
-            ("https://a.b/v1/chat/completions", "https://a.b/v1/chat/completions"),
-            ("https://u:p@a.b/v1", "https://a.b/v1/chat/completions"),
-        ] {
-            assert_eq!(endpoint(base, true).map(String::from).as_deref(), Ok(expected));
-        }
-        assert_eq!(endpoint("https://u:p@a.b", false).unwrap().username(), "u");
-    }
-
-    #[test]
-    fn useless_addresses_are_refused_without_being_shown() {
-        for base in ["", "api.openai.com/v1", "ftp://a.b", "mailto:u:secret@b", "http://u:secret@:x"] {
-            let error = endpoint(base, true).unwrap_err().to_string();
-            assert!(error.contains("OPENAI_BASE_URL") && !error.contains("secret"), "{error}");
-        }
+    fn rest(&mut self, rest: Duration) {
+        // A stream that may not be silent for longer is looked at before.
+        self.ask_for(rest.min(self.inner.limits.idle / 4));
     }
 }

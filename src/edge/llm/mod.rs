@@ -1,6 +1,8 @@
 //! The model: a trait for what a turn needs of it, and the Chat Completions client.
 
 pub mod chat_completions;
+mod connect;
+mod endpoint;
 pub mod error;
 mod event;
 mod events;
@@ -10,6 +12,7 @@ pub mod reply;
 mod request;
 mod retry_after;
 mod secret;
+mod socket;
 mod surrogates;
 mod template;
 mod tool_calls;
@@ -19,12 +22,14 @@ mod wire;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 
 use crate::domain::chat::{ChatMessage, Reply, ToolSpec};
 
+pub use endpoint::SettingsError;
 pub use error::ModelError;
 
 /// What is asked of the model.
@@ -63,6 +68,10 @@ pub trait Answer: Send {
         cx: &mut Context<'_>,
         text: &mut String,
     ) -> Poll<Option<Result<More, ModelError>>>;
+
+    /// Nothing that comes within `rest` will be used, so it may stay where it is meanwhile. Instead of what
+    /// was said before; zero wants everything at once.
+    fn rest(&mut self, _rest: Duration) {}
 }
 
 /// The pieces of a streamed answer. After an error or [`Piece::End`] it ends.
@@ -87,6 +96,10 @@ impl Answer for Pieces {
         text: &mut String,
     ) -> Poll<Option<Result<More, ModelError>>> {
         self.0.poll_more(cx, text)
+    }
+
+    fn rest(&mut self, rest: Duration) {
+        self.0.rest(rest);
     }
 }
 
