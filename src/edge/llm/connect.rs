@@ -13,10 +13,11 @@ use http_body_util::Full;
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper::http::uri::Scheme;
+use hyper::rt::{Read, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tower_service::Service;
@@ -34,7 +35,18 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Opening<T> = BoxFuture<'static, Result<T, BoxError>>;
 
 /// Sends requests over connections that it keeps for the next.
-pub(super) type HttpClient = Client<InTime<HttpsConnector<Opener>>, Full<Bytes>>;
+pub(super) type HttpClient = Client<InTime, Full<Bytes>>;
+
+/// A connection of any kind. Behind a pointer, as one with TLS would otherwise give each its size.
+pub(super) trait Link: Read + Write + Connection + Unpin + Send {}
+
+impl<T: Read + Write + Connection + Unpin + Send> Link for T {}
+
+impl Connection for Box<dyn Link> {
+    fn connected(&self) -> Connected {
+        (**self).connected()
+    }
+}
 
 /// A client for requests to `url`, by the proxy that is named for it, and what that proxy must be told with
 /// each request.
@@ -116,7 +128,7 @@ pub(super) enum Opener {
 }
 
 impl Service<Uri> for Opener {
-    type Response = MaybeHttpsStream<TokioIo<Socket>>;
+    type Response = Box<dyn Link>;
     type Error = BoxError;
     type Future = Opening<Self::Response>;
 
@@ -130,28 +142,28 @@ impl Service<Uri> for Opener {
 
     fn call(&mut self, host: Uri) -> Self::Future {
         match self {
-            Self::Straight(dial) => dial.call(host).map_ok(MaybeHttpsStream::Http).boxed(),
-            Self::Forwarded(dial, proxy) => dial.call(proxy.clone()),
-            Self::Tunneled(tunnel) => tunnel.call(host).err_into().boxed(),
+            Self::Straight(dial) => dial.call(host).map_ok(|stream| Box::new(stream) as _).boxed(),
+            Self::Forwarded(dial, proxy) => {
+                dial.call(proxy.clone()).map_ok(|stream| Box::new(stream) as _).boxed()
+            }
+            Self::Tunneled(tunnel) => {
+                tunnel.call(host).map_ok(|stream| Box::new(stream) as _).err_into().boxed()
+            }
         }
     }
 }
 
 /// Opens a connection, with all that belongs to it, within a limit.
 #[derive(Clone)]
-pub(super) struct InTime<C> {
-    inner: C,
+pub(super) struct InTime {
+    inner: HttpsConnector<Opener>,
     limit: Duration,
 }
 
-impl<C> Service<Uri> for InTime<C>
-where
-    C: Service<Uri, Error = BoxError>,
-    C::Future: Send + 'static,
-{
-    type Response = C::Response;
+impl Service<Uri> for InTime {
+    type Response = Box<dyn Link>;
     type Error = BoxError;
-    type Future = Opening<C::Response>;
+    type Future = Opening<Self::Response>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
@@ -159,8 +171,12 @@ where
 
     fn call(&mut self, host: Uri) -> Self::Future {
         let opening = tokio::time::timeout(self.limit, self.inner.call(host));
-        let late = |_| Err(Error::from(ErrorKind::TimedOut).into());
-        opening.map(move |opened| opened.unwrap_or_else(late)).boxed()
+        Box::pin(async move {
+            match opening.await.map_err(|_| Error::from(ErrorKind::TimedOut))?? {
+                MaybeHttpsStream::Http(stream) => Ok(stream),
+                with_tls => Ok(Box::new(with_tls) as _),
+            }
+        })
     }
 }
 
