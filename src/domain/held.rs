@@ -59,9 +59,15 @@ impl HeldText {
         !self.text.is_empty() && self.is_enough(cut_bytes)
     }
 
-    /// How much of the answer has come, and how much is missing that a send needs at least.
-    pub fn come_and_missing_bytes(&self) -> (usize, usize) {
-        (self.come_bytes, self.enough_bytes.saturating_sub(self.come_bytes))
+    /// How much of the answer has come.
+    pub fn come_bytes(&self) -> usize {
+        self.come_bytes
+    }
+
+    /// How much is missing that a send needs at least; no end of it where every delta may show: how often that
+    /// does is not for words to decide.
+    pub fn missing_bytes(&self) -> usize {
+        if self.least_bytes == 0 { usize::MAX } else { self.enough_bytes.saturating_sub(self.come_bytes) }
     }
 
     /// What is held, if anything.
@@ -113,6 +119,26 @@ mod tests {
     fn the_first_words_are_not_held() {
         let mut held = HeldText::new(300, 0);
         assert!(held.push(&text(1), &Cell::default()));
+    }
+
+    #[test]
+    fn what_is_missing_gets_less_until_a_send_can_be_made() {
+        let (cut, mut held) = (Cell::default(), after(4, 300));
+        held.push(&text(100), &cut);
+        assert_eq!((held.come_bytes(), held.missing_bytes()), (104, 196));
+        held.push(&text(200), &cut);
+        assert_eq!((held.come_bytes(), held.missing_bytes()), (304, 0));
+        held.take();
+        cut.set(304);
+        held.push(&text(1), &cut);
+        assert_eq!((held.come_bytes(), held.missing_bytes()), (305, 299));
+    }
+
+    #[test]
+    fn where_every_delta_may_show_none_is_waited_for() {
+        let (cut, mut held) = (Cell::default(), after(4, 0));
+        held.push(&text(100), &cut);
+        assert_eq!(held.missing_bytes(), usize::MAX);
     }
 
     #[test]

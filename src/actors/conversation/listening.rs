@@ -107,7 +107,7 @@ impl Ear {
                     if self.held.grew(&self.cut_bytes) {
                         self.hand_on();
                     }
-                    let (come_bytes, missing_bytes) = self.held.come_and_missing_bytes();
+                    let (come_bytes, missing_bytes) = (self.held.come_bytes(), self.held.missing_bytes());
                     answer.rest(self.lull.next(began.elapsed(), come_bytes, missing_bytes));
                 }
                 Ok(More::End(reply)) => self.end(Ok(Piece::End(reply))),
