@@ -237,6 +237,21 @@ async fn what_is_not_wanted_yet_stays_where_it_is() {
 }
 
 #[tokio::test]
+async fn an_answer_that_has_ended_lets_its_connection_notice_that_it_was_closed() {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let whole = || vec![text(format!("{head}{:x}\r\n{ANSWER}\r\n0\r\n\r\n", ANSWER.len()))];
+    let (base_url, _requests) = server(vec![whole(), whole()]).await;
+    let model = model(&base_url);
+    let mut pieces = soon(model.stream(request())).await.unwrap();
+    assert!(matches!(soon(pieces.next()).await, Some(Ok(Piece::Text(_)))));
+    pieces.rest(LONG);
+    assert!(matches!(soon(pieces.next()).await, Some(Ok(Piece::End(_)))));
+    drop(pieces);
+    tokio::time::sleep(SHORT / 2).await;
+    assert_eq!(soon(streamed(&model)).await.1.unwrap().content, "Hello wörld");
+}
+
+#[tokio::test]
 async fn a_reset_in_the_middle_keeps_the_text_and_is_broken() {
     let half = &ANSWER[..ANSWER.find("\n\n").unwrap() + 2];
     let (texts, outcome) = soon(answer(vec![opening(), text(half), Pause(SHORT), Reset])).await;

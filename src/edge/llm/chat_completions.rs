@@ -1,6 +1,8 @@
 //! The Chat Completions client: [`Model`] over HTTP.
 
+use std::error::Error;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -72,12 +74,13 @@ impl ChatCompletions {
     /// A client with connections of its own. Nothing is sent yet.
     ///
     /// # Errors
-    /// When `base_url` is no http(s) address, or TLS can't be set up.
+    /// When `base_url` is no http(s) address, the key can't be sent, or TLS can't be set up.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let api_key = settings.api_key.filter(|key| !key.trim().is_empty());
         let mut endpoint = Endpoint::new(&settings.base_url, api_key.as_deref())?;
         let proxies = if endpoint.is_local { Matcher::builder().build() } else { Matcher::from_system() };
-        let (client, proxy_authorization) = client(&endpoint.uri, &proxies, settings.connect_timeout);
+        let (client, proxy_authorization) = client(&endpoint.uri, &proxies, settings.connect_timeout)
+            .map_err(|error| SettingsError(format!("no tls: {error}")))?;
         endpoint.headers.extend(proxy_authorization.map(|value| (PROXY_AUTHORIZATION, value)));
         let limits = Limits {
             first_token: settings.first_token_timeout,
@@ -171,7 +174,7 @@ impl Inner {
         if lacks_files(error) {
             return ModelError::NoSockets(cause);
         }
-        if cause.contains("timed out") {
+        if is_of(error, |error| error.kind() == ErrorKind::TimedOut) {
             let limit = self.connect_timeout;
             return ModelError::TimedOut(format!(
                 "no connection to {place} within {limit:?} (llm.connect_timeout_ms)"
@@ -186,11 +189,15 @@ impl Inner {
 }
 
 /// Whether the process, or the machine, has as many files and connections open as it may.
-fn lacks_files(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
+fn lacks_files(error: &HttpError) -> bool {
     // EMFILE and ENFILE have these numbers on all Unix systems.
-    let lacks = |error: &std::io::Error| matches!(error.raw_os_error(), Some(23 | 24));
-    causes.any(|cause| cause.downcast_ref().is_some_and(lacks))
+    is_of(error, |error| matches!(error.raw_os_error(), Some(23 | 24)))
+}
+
+/// Whether an error of such a kind is the cause.
+fn is_of(error: &HttpError, kind: impl Fn(&std::io::Error) -> bool) -> bool {
+    let mut causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    causes.any(|cause| cause.downcast_ref().is_some_and(&kind))
 }
 
 /// A request that brought no answer.

@@ -4,6 +4,7 @@
 //! is made of, and set as it sets them.
 
 use std::io::{Error, ErrorKind};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,12 +15,14 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper::http::uri::Scheme;
 use hyper::rt::{Read, Write};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
 use tower_service::Service;
 
 use super::socket::Socket;
@@ -50,29 +53,37 @@ impl Connection for Box<dyn Link> {
 
 /// A client for requests to `url`, by the proxy that is named for it, and what that proxy must be told with
 /// each request.
+///
+/// # Errors
+/// When TLS can't be set up.
 pub(super) fn client(
     url: &Uri,
     proxies: &Matcher,
     connect_timeout: Duration,
-) -> (HttpClient, Option<HeaderValue>) {
+) -> Result<(HttpClient, Option<HeaderValue>), rustls::Error> {
     let tcp = tcp(connect_timeout);
+    let to_proxy = |is_to_proxy| -> Result<_, rustls::Error> {
+        Ok(HttpsConnector::from((Dial { tcp: tcp.clone(), is_to_proxy }, tls(&[])?)))
+    };
     let mut authorization = None;
     let opener = match proxies.intercept(url) {
-        None => Opener::Straight(Dial { tcp, is_to_proxy: false }),
+        None => Opener::Straight(Dial { tcp: tcp.clone(), is_to_proxy: false }),
         Some(proxy) if url.scheme() == Some(&Scheme::HTTP) => {
             authorization = proxy.basic_auth().cloned();
-            Opener::Forwarded(with_tls(Dial { tcp, is_to_proxy: true }), proxy.uri().clone())
+            Opener::Forwarded(to_proxy(true)?, proxy.uri().clone())
         }
         Some(proxy) => {
-            let tunnel = Tunnel::new(proxy.uri().clone(), with_tls(Dial { tcp, is_to_proxy: false }));
+            let tunnel = Tunnel::new(proxy.uri().clone(), to_proxy(false)?);
             Opener::Tunneled(match proxy.basic_auth() {
                 Some(authorization) => tunnel.with_auth(authorization.clone()),
                 None => tunnel,
             })
         }
     };
-    let connector = InTime { inner: with_tls(opener), limit: connect_timeout };
-    (Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector), authorization)
+    let inner = HttpsConnector::from((opener, tls(&[b"http/1.1"])?));
+    let connector = InTime { inner, limit: connect_timeout };
+    let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    Ok((client, authorization))
 }
 
 fn tcp(connect_timeout: Duration) -> HttpConnector {
@@ -89,8 +100,12 @@ fn tcp(connect_timeout: Duration) -> HttpConnector {
     tcp
 }
 
-fn with_tls<C>(inner: C) -> HttpsConnector<C> {
-    HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(inner)
+/// What TLS is to be like; `protocols` are what is to be spoken over it.
+fn tls(protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let mut config = builder.with_safe_default_protocol_versions()?.with_webpki_roots().with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(Arc::new(config))
 }
 
 /// Opens a connection to a host.
@@ -209,7 +224,7 @@ mod tests {
 
     async fn ask(url: &str, proxies: &Matcher) -> Result<u16, String> {
         let uri: Uri = url.parse().unwrap();
-        let (client, authorization) = client(&uri, proxies, LIMIT);
+        let (client, authorization) = client(&uri, proxies, LIMIT).unwrap();
         let mut request = Request::get(uri);
         if let Some(authorization) = authorization {
             request = request.header("proxy-authorization", authorization);

@@ -14,7 +14,7 @@ use crate::edge::redirect;
 /// Settings that no client can be made of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the language model can't be set up: {0}")]
-pub struct SettingsError(String);
+pub struct SettingsError(pub(super) String);
 
 /// What all requests have in common.
 pub(super) struct Endpoint {
