@@ -130,8 +130,9 @@ const CALM: Duration = Duration::from_millis(50);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Server {
-    /// Starts the server; waits for a MongoDB or a Telegram that can't be reached now. Telegram is told
-    /// where updates go, or asked for them, in a task of its own, whose failure ends [`run`](Self::run). Runs in a `LocalRuntime` or a `LocalSet`.
+    /// Starts the server; waits for a MongoDB or a Telegram that can't be reached now. Telegram is told where
+    /// updates go, or asked for them, in a task of its own, whose failure ends [`run`](Self::run). Runs in a
+    /// `LocalRuntime` or a `LocalSet`.
     ///
     /// # Errors
     /// [`ServerError`], each with what to do.

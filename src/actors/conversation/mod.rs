@@ -1,7 +1,7 @@
 //! Conversation: one chat's (or topic's) history and its turns, one at a time.
 //!
-//! What a turn needs next is decided by [`Turn`](crate::domain::turn::Turn); here it is done. `model.rs` and `tools.rs`
-//! beside this file hold the calls to the model and the tools.
+//! What a turn needs next is decided by [`Turn`](crate::domain::turn::Turn); here it is done. `model.rs` and
+//! `tools.rs` beside this file hold the calls to the model and the tools.
 
 mod ending;
 mod failing;
@@ -396,8 +396,8 @@ impl Handler<AbandonTurn> for Conversation {
 
     fn handle(&mut self, abandon: AbandonTurn, _: &mut Context<Self>) {
         let AbandonTurn { mut turn, reason, notice } = abandon;
-        // What was shown of an answer that is not complete stays, in the chat and on record, and the notice says why:
-        // what is taken over of it would be deleted.
+        // What was shown of an answer that is not complete stays, in the chat and on record, and the notice says
+        // why: what is taken over of it would be deleted.
         let delivery = std::mem::take(&mut turn.delivery);
         self.take_over(&mut turn);
         turn.delivery = delivery;

@@ -68,7 +68,7 @@ pub struct ConversationSettings {
     /// Bytes of an answer behind the last send of which the Chunker can't make the next, so that it need
     /// not be told of each delta; 0 where every delta may show.
     pub hold_bytes: usize,
-    /// How long words that make no send yet may wait to be read.
+    /// How long words may wait to be read while no send can be made of them; zero for not at all.
     pub read_every: Duration,
     /// When the model is asked and tools run.
     pub rules: TurnRules,

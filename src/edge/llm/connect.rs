@@ -30,7 +30,8 @@ use super::socket::Socket;
 /// The kernel asks a silent peer so often whether it is there, three times before it gives up.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// What was sent must be acknowledged in this time.
+/// What was sent must be acknowledged in this time; Linux only.
+#[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
